@@ -1,0 +1,36 @@
+"""What event plugins are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = ["Event", "EventKind"]
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    SUBMITTED = "submitted"
+    SENT = "sent"
+    RECEIVED = "received"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    DELETED = "deleted"
+    SIGNED_IN = "signed_in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened on this side."""
+
+    kind: EventKind
+    at: datetime
+    side: str
+    username: str | None = None
+    """Account of this side it concerns, where one is known."""
+    transferable_id: str | None = None
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
+    """More of it, such as `name`, `size`, `sha256`, `reason`."""

@@ -1,0 +1,113 @@
+"""Sizes and durations as people write them: `32MiB`, `500MB`, `15min`, `7days`.
+
+`MB` is 10^6 bytes and `MiB` is 2^20, as the IEC has it (IEC 80000-13). A bare number
+is bytes, or seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+__all__ = [
+    "Seconds",
+    "Size",
+    "format_duration",
+    "format_size",
+    "parse_duration",
+    "parse_size",
+]
+
+SIZE_UNITS = {
+    "": 1,
+    "b": 1,
+    "byte": 1,
+    "bytes": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+DURATION_UNITS = {
+    "ms": 0.001,
+    "millisecond": 0.001,
+    "": 1.0,
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+    "d": 86400.0,
+    "day": 86400.0,
+    "w": 604800.0,
+    "week": 604800.0,
+}
+QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
+
+
+def parse_size(value: object) -> int:
+    """Return a number of bytes.
+
+    Raises:
+        ValueError: it is no size; pydantic turns this into its own error.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = QUANTITY.fullmatch(str(value))
+    factor = SIZE_UNITS.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        raise ValueError(f"{value!r} is not a size: write a number with a unit, such as 32MiB")
+    return round(float(match[1]) * factor)
+
+
+def parse_duration(value: object) -> float:
+    """Return a number of seconds.
+
+    Raises:
+        ValueError: it is no duration; pydantic turns this into its own error.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = QUANTITY.fullmatch(str(value))
+    unit = match[2].lower() if match else ""
+    factor = DURATION_UNITS.get(unit, DURATION_UNITS.get(unit.removesuffix("s")))
+    if match is None or factor is None:
+        raise ValueError(f"{value!r} is not a duration: write a number with a unit, such as 15min")
+    return float(match[1]) * factor
+
+
+def format_size(size: float) -> str:
+    """Return a size for people, in binary units: `1.5 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration for people: `850 ms`, `12.3 s`, `2 h 05 min`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+"""A settings field in bytes, written as `32MiB` or `500MB`."""
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+"""A settings field in seconds, written as `15min` or `200ms`."""

@@ -1,0 +1,1 @@
+"""HTTP Basic authentication over argon2 password hashes."""

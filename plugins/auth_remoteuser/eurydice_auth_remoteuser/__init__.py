@@ -1,0 +1,1 @@
+"""The identity a trusted reverse proxy puts in a header."""

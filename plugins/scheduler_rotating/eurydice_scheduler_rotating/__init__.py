@@ -1,0 +1,1 @@
+"""Fair between users by bytes, weighted by their priority."""

@@ -1,0 +1,1 @@
+"""Any S3-compatible object store (MinIO, SeaweedFS, Ceph, AWS), through s3fs."""

@@ -1,0 +1,1 @@
+"""Through a diode driven by lidi: TCP on both sides."""

@@ -1,0 +1,1 @@
+"""The native one-way link: UDP with erasure coding and pacing."""
