@@ -1,0 +1,151 @@
+"""The database: short transactions, one way to begin them, errors translated at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.orm import Session
+
+from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
+
+__all__ = ["Database"]
+
+WRITES = "eurydice_writes"
+"""Execution option of a connection that will write."""
+
+
+class Database:
+    """One side's database, SQLite or PostgreSQL.
+
+    Sessions never outlive a few statements, and never wait for a client or a storage.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, busy_timeout: float = 30.0) -> None:
+        parsed = _checked_url(url)
+        self.name = parsed.render_as_string(hide_password=True)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        arguments = _sqlite_arguments(parsed, busy_timeout) if self.is_sqlite else {}
+        self.engine = create_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=busy_timeout,
+            pool_pre_ping=not self.is_sqlite,
+            connect_args=arguments,
+        )
+        if self.is_sqlite:
+            _prepare_sqlite(self.engine, busy_timeout)
+        self._writing = self.engine.execution_options(**{WRITES: True})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a session that only reads, all of it from one moment where SQLite can.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer, or cannot do it now.
+        """
+        with self._translated(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yield a session; commit when the block exits cleanly, else undo all of it.
+
+        On SQLite the transaction takes the write lock when it begins: taking it half-way
+        would fail at once if somebody else wrote meanwhile, instead of waiting.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer, or cannot do it now.
+        """
+        with (
+            self._translated(),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def dispose(self) -> None:
+        """Close every connection that nobody uses."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if not _is_outage(error):
+                raise
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+            raise DatabaseUnavailable(f"database {self.name}: {reason}{_advice(reason)}") from error
+
+
+def _checked_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "[database] url: not a database URL; write for example sqlite:////var/lib/eurydice/x.db"
+            " or postgresql+psycopg://user:password@host/name"
+        ) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise ConfigurationError(
+            f"[database] url: {parsed.drivername!r} is not supported;"
+            " use sqlite or postgresql+psycopg"
+        )
+    return parsed
+
+
+def _sqlite_arguments(url: URL, busy_timeout: float) -> dict[str, Any]:
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationError(
+            "[database] url: SQLite needs a file, since several processes share it;"
+            " write sqlite:// followed by its absolute path, four slashes in all"
+        )
+    directory = Path(url.database).parent
+    if not directory.is_dir():
+        raise ConfigurationError(f"[database] url: the directory {directory} does not exist")
+    return {"timeout": busy_timeout, "check_same_thread": False}
+
+
+def _prepare_sqlite(engine: Engine, busy_timeout: float) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        # The driver's own idea of when to begin would make reads part of nothing and
+        # writes begin too late; with None it leaves transactions to us.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout * 1000)}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Tell a database that cannot now from a statement that is wrong."""
+    return error.connection_invalidated or type(error).__name__ in (
+        "OperationalError",
+        "InterfaceError",
+    )
+
+
+def _advice(reason: str) -> str:
+    if "full" in reason or "No space" in reason:
+        return "; free some space on its disk"
+    if "readonly" in reason or "unable to open" in reason or "permission" in reason.lower():
+        return "; give the service's user write access to the file and its directory"
+    if "password authentication failed" in reason:
+        return "; check user and password in [database] url"
+    return ""

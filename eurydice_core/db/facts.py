@@ -1,0 +1,52 @@
+"""What a side knows of itself: small values by name, one row each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.tables import Fact
+
+__all__ = [
+    "LAST_PACKET_RECEIVED_AT",
+    "LAST_PACKET_SENT_AT",
+    "MAINTENANCE",
+    "get_fact",
+    "get_time",
+    "set_fact",
+    "set_time",
+]
+
+MAINTENANCE = "maintenance"
+LAST_PACKET_SENT_AT = "last_packet_sent_at"
+LAST_PACKET_RECEIVED_AT = "last_packet_received_at"
+
+
+def get_fact(session: Session, name: str) -> Any:
+    """Return a fact's value, None if it was never set."""
+    fact = session.get(Fact, name)
+    return None if fact is None else fact.value
+
+
+def set_fact(session: Session, name: str, value: Any) -> None:
+    """Set a fact; two that set it at once both succeed, and the later one stays."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(
+        dialect.insert(Fact)
+        .values(name=name, value=value)
+        .on_conflict_do_update(index_elements=[Fact.name], set_={"value": value})
+    )
+
+
+def get_time(session: Session, name: str) -> datetime | None:
+    """Return a fact that is a point in time."""
+    value = get_fact(session, name)
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def set_time(session: Session, name: str, at: datetime) -> None:
+    """Set a fact that is a point in time."""
+    set_fact(session, name, at.isoformat())

@@ -1,0 +1,136 @@
+"""Tables of the origin: transferables, their ranges, their revocations.
+
+Counters stand beside each transferable, kept in the same transaction as what they count,
+so that lists and states never scan ranges.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from eurydice_core.db.tables import Base, User, json_map, text_enum
+from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
+
+__all__ = ["OutgoingRange", "OutgoingTransferable", "RevocationRow"]
+
+# SQLite gives out row numbers only to columns it calls INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class OutgoingTransferable(Base):
+    """A file somebody sends."""
+
+    __tablename__ = "outgoing_transferables"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    created_at: Mapped[datetime]
+    name: Mapped[str] = mapped_column(String(255), default="")
+    user_provided_meta: Mapped[dict[str, str]] = json_map()
+    piece_size: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    bytes_received: Mapped[int] = mapped_column(BigInteger, default=0)
+    received_at: Mapped[datetime]
+    """When the last range of the upload came: what tells a slow upload from a dead one."""
+    submission_succeeded_at: Mapped[datetime | None]
+    sha1: Mapped[bytes | None] = mapped_column(LargeBinary(20))
+    sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+
+    ranges_pending: Mapped[int] = mapped_column(default=0)
+    ranges_transferred: Mapped[int] = mapped_column(default=0)
+    ranges_canceled: Mapped[int] = mapped_column(default=0)
+    ranges_error: Mapped[int] = mapped_column(default=0)
+    bytes_transferred: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_range_finished_at: Mapped[datetime | None]
+    revocation_reason: Mapped[RevocationReason | None] = mapped_column(text_enum(RevocationReason))
+    state: Mapped[OutgoingState] = mapped_column(
+        text_enum(OutgoingState), default=OutgoingState.PENDING
+    )
+    state_changed_at: Mapped[datetime]
+
+    user: Mapped[User] = relationship()
+
+    __table_args__ = (
+        Index(None, "user_id", "created_at", "id"),
+        Index(None, "state", "state_changed_at"),
+    )
+
+
+class OutgoingRange(Base):
+    """A stretch of a file: the unit of sending."""
+
+    __tablename__ = "outgoing_ranges"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    transferable_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("outgoing_transferables.id", ondelete="CASCADE")
+    )
+    user_id: Mapped[uuid.UUID]
+    """The owner again, so that the queue is read without a join."""
+    byte_offset: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    whole: Mapped[bool]
+    """Whether it is all of its file."""
+    stored: Mapped[bool]
+    """Whether the storage holds its bytes, under `range_key`."""
+    state: Mapped[RangeState] = mapped_column(text_enum(RangeState), default=RangeState.PENDING)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_outgoing_ranges_place", "transferable_id", "byte_offset", unique=True),
+        Index(
+            "ix_outgoing_ranges_oldest",
+            "id",
+            postgresql_where=text("state = 'PENDING'"),
+            sqlite_where=text("state = 'PENDING'"),
+        ),
+        Index(
+            "ix_outgoing_ranges_pending",
+            "user_id",
+            "whole",
+            "id",
+            postgresql_where=text("state = 'PENDING'"),
+            sqlite_where=text("state = 'PENDING'"),
+        ),
+        Index(
+            "ix_outgoing_ranges_done",
+            "finished_at",
+            postgresql_where=text("stored AND state != 'PENDING'"),
+            sqlite_where=text("stored AND state != 'PENDING'"),
+        ),
+    )
+
+    @property
+    def key(self) -> str:
+        """Where the storage keeps its bytes."""
+        return f"ranges/{self.transferable_id}/{self.byte_offset}"
+
+
+class RevocationRow(Base):
+    """A transferable taken back; told to the destination until it was sent once."""
+
+    __tablename__ = "revocations"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    transferable_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("outgoing_transferables.id", ondelete="CASCADE"), unique=True
+    )
+    reason: Mapped[RevocationReason] = mapped_column(text_enum(RevocationReason))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+    transferable: Mapped[OutgoingTransferable] = relationship()
+
+    __table_args__ = (
+        Index(
+            "ix_revocations_pending",
+            "id",
+            postgresql_where=text("sent_at IS NULL"),
+            sqlite_where=text("sent_at IS NULL"),
+        ),
+    )

@@ -1,0 +1,105 @@
+"""Which tables a side has, and the migrations that lead there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from eurydice_core.db import incoming, outgoing, tables
+from eurydice_core.db.engine import Database
+from eurydice_core.errors import DatabaseNotMigrated, WrongSideDatabase
+from eurydice_core.model.states import Side
+
+__all__ = ["belongs_to", "migrate", "require_migrated", "revision", "script_config"]
+
+SHARED = (tables.User, tables.ApiToken, tables.Fact)
+TABLES = {
+    Side.ORIGIN: (
+        *SHARED,
+        outgoing.OutgoingTransferable,
+        outgoing.OutgoingRange,
+        outgoing.RevocationRow,
+    ),
+    Side.DESTINATION: (
+        *SHARED,
+        incoming.OriginProfile,
+        incoming.IncomingTransferable,
+        incoming.ReceivedExtent,
+    ),
+}
+
+
+def belongs_to(side: Side) -> Callable[..., bool]:
+    """Return alembic's `include_object` for one side's tables."""
+    names = {table.__tablename__ for table in TABLES[side]}
+
+    def include(thing: Any, name: str | None, kind: str, *_: object) -> bool:
+        return (name if kind == "table" else thing.table.name) in names
+
+    return include
+
+
+def script_config(side: Side) -> Config:
+    """Return alembic's configuration for one side's migrations."""
+    place = Path(__file__).with_name("migrations")
+    config = Config()
+    config.set_main_option("script_location", str(place))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(place / "versions" / side))
+    config.attributes["side"] = side
+    return config
+
+
+def migrate(database: Database, side: Side) -> tuple[str | None, str]:
+    """Bring the tables to this program's version, all or nothing; return (before, after).
+
+    Raises:
+        WrongSideDatabase: it holds the other side's tables.
+    """
+    before = revision(database, side)
+    with database.write() as session:
+        config = script_config(side)
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, "head")
+    return before, wanted_revision(side)
+
+
+def require_migrated(database: Database, side: Side) -> None:
+    """Return if the tables are those this program needs.
+
+    Raises:
+        DatabaseNotMigrated: they are missing, older or newer.
+        WrongSideDatabase: it holds the other side's tables.
+    """
+    found, wanted = revision(database, side), wanted_revision(side)
+    if found != wanted:
+        raise DatabaseNotMigrated(database.name, found, wanted)
+
+
+def wanted_revision(side: Side) -> str:
+    """Return the newest revision this program knows."""
+    head = ScriptDirectory.from_config(script_config(side)).get_current_head()
+    if head is None:  # pragma: no cover (the package was built without its migrations)
+        raise RuntimeError("no migrations in this package")
+    return head
+
+
+def revision(database: Database, side: Side) -> str | None:
+    """Return the revision the database is at, None if it has no tables.
+
+    Raises:
+        WrongSideDatabase: it holds the other side's tables.
+    """
+    other = Side.DESTINATION if side is Side.ORIGIN else Side.ORIGIN
+    foreign = {t.__tablename__ for t in TABLES[other]} - {t.__tablename__ for t in TABLES[side]}
+    with database.read() as session:
+        if foreign & set(inspect(session.connection()).get_table_names()):
+            raise WrongSideDatabase(database.name, side)
+        return MigrationContext.configure(session.connection()).get_current_revision()

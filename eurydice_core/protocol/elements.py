@@ -1,0 +1,188 @@
+"""The elements of a packet's head: parts of transferables, and revocations."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from eurydice_core.model.states import RevocationReason
+
+__all__ = [
+    "PROFILE_SIZE",
+    "Revocation",
+    "TransferablePart",
+    "read_parts",
+    "read_revocations",
+]
+
+PROFILE_SIZE = 8  # bytes
+MAX_NAME = 255  # characters
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferablePart:
+    """Some ranges of one transferable, and all that is known of it at the time."""
+
+    id: uuid.UUID
+    profile: bytes
+    """Whose it is: the origin user's profile, 8 bytes."""
+    name: str
+    metadata: Mapping[str, str]
+    size: int | None
+    """In bytes; None while the upload is going on and did not announce it."""
+    piece_size: int
+    """Ranges begin at multiples of it and are that long, except the last one."""
+    sha1: bytes | None
+    sha256: bytes | None
+    """Digests of the whole; None while the upload is going on."""
+    ranges: Sequence[tuple[int, int]]
+    """(offset, length) of each range carried, in the order of the payload."""
+
+    def to_map(self) -> dict[str, Any]:
+        """Return it as the head carries it."""
+        return {
+            "id": self.id.bytes,
+            "profile": self.profile,
+            "name": self.name,
+            "metadata": dict(self.metadata),
+            "size": self.size,
+            "piece_size": self.piece_size,
+            "sha1": self.sha1,
+            "sha256": self.sha256,
+            "ranges": [list(pair) for pair in self.ranges],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """The origin takes a transferable back."""
+
+    id: uuid.UUID
+    profile: bytes
+    name: str
+    reason: str
+    """A `RevocationReason`, or one that a newer origin knows."""
+
+    def to_map(self) -> dict[str, Any]:
+        """Return it as the head carries it."""
+        return {
+            "id": self.id.bytes,
+            "profile": self.profile,
+            "name": self.name,
+            "reason": self.reason,
+        }
+
+
+def read_parts(
+    items: object, payload: memoryview, refused: list[str]
+) -> tuple[list[TransferablePart], list[list[memoryview]]]:
+    """Read parts and cut the payload; the first whose ranges make no sense ends the reading.
+
+    Later parts could not be placed: where they begin depends on those before them.
+    """
+    parts: list[TransferablePart] = []
+    payloads: list[list[memoryview]] = []
+    start = 0
+    for item in _items(items):
+        try:
+            lengths = [_natural(length) for _, length in item["ranges"]]
+        except (KeyError, TypeError, ValueError) as error:
+            refused.append(f"ranges of a part cannot be read ({error!r}), nor any part after it")
+            break
+        stop = start + sum(lengths)
+        if stop > len(payload):
+            refused.append("ranges reach beyond the payload")
+            break
+        part = _attempt(_part, item, refused)
+        if part is not None:
+            parts.append(part)
+            payloads.append(_cut(payload[start:stop], lengths))
+        start = stop
+    return parts, payloads
+
+
+def read_revocations(items: object, refused: list[str]) -> list[Revocation]:
+    """Read revocations, leaving out what makes no sense."""
+    read = (_attempt(_revocation, item, refused) for item in _items(items))
+    return [revocation for revocation in read if revocation is not None]
+
+
+def _cut(payload: memoryview, lengths: Iterable[int]) -> list[memoryview]:
+    cuts: list[memoryview] = []
+    start = 0
+    for length in lengths:
+        cuts.append(payload[start : start + length])
+        start += length
+    return cuts
+
+
+def _attempt(read: Callable[[Any], T], item: object, refused: list[str]) -> T | None:
+    try:
+        return read(item)
+    except (KeyError, TypeError, ValueError) as error:
+        refused.append(f"{read.__name__.strip('_')} cannot be read ({error!r})")
+        return None
+
+
+def _part(item: Mapping[str, Any]) -> TransferablePart:
+    size = None if item["size"] is None else _natural(item["size"])
+    piece_size = _natural(item["piece_size"])
+    ranges = [(_natural(offset), _natural(length)) for offset, length in item["ranges"]]
+    for offset, length in ranges:
+        _check_range(offset, length, piece_size, size)
+    return TransferablePart(
+        id=uuid.UUID(bytes=item["id"]),
+        profile=_bytes(item["profile"], PROFILE_SIZE),
+        name=_text(item["name"])[:MAX_NAME],
+        metadata={_text(key): _text(value) for key, value in item["metadata"].items()},
+        size=size,
+        piece_size=piece_size,
+        sha1=None if item["sha1"] is None else _bytes(item["sha1"], 20),
+        sha256=None if item["sha256"] is None else _bytes(item["sha256"], 32),
+        ranges=ranges,
+    )
+
+
+def _revocation(item: Mapping[str, Any]) -> Revocation:
+    return Revocation(
+        id=uuid.UUID(bytes=item["id"]),
+        profile=_bytes(item["profile"], PROFILE_SIZE),
+        name=_text(item["name"])[:MAX_NAME],
+        reason=_text(item.get("reason", RevocationReason.UNEXPECTED_EXCEPTION)),
+    )
+
+
+def _check_range(offset: int, length: int, piece_size: int, size: int | None) -> None:
+    if piece_size == 0 or offset % piece_size or length > piece_size:
+        raise ValueError(f"range {offset}+{length} is no piece of {piece_size}")
+    if size is not None and offset + length > size:
+        raise ValueError(f"range {offset}+{length} ends after byte {size}")
+    if size is not None and length < piece_size and offset + length != size:
+        raise ValueError(f"range {offset}+{length} is short and not the last of {size}")
+
+
+def _items(items: object) -> Iterable[Mapping[str, Any]]:
+    if not isinstance(items, list | tuple):
+        return ()
+    return items
+
+
+def _natural(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is no length or offset")
+    return value
+
+
+def _bytes(value: object, size: int) -> bytes:
+    if not isinstance(value, bytes) or len(value) != size:
+        raise ValueError(f"not {size} bytes")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")  # noqa: TRY004 (one error for all that cannot be read)
+    return value
