@@ -1,0 +1,40 @@
+"""What an installation is told: one file, the environment, and nothing else.
+
+`load_settings` is called once, at the entry point; everything else is handed the
+frozen `Settings`, or the one table of them that concerns it.
+"""
+
+from __future__ import annotations
+
+from eurydice_core.config.loader import Loaded, load_settings
+from eurydice_core.config.settings import (
+    ApiSettings,
+    AssociationSettings,
+    CleanerSettings,
+    DatabaseSettings,
+    LinkSettings,
+    LogSettings,
+    PluginChoice,
+    PluginList,
+    ReceiverSettings,
+    SenderSettings,
+    Settings,
+    UploadSettings,
+)
+
+__all__ = [
+    "ApiSettings",
+    "AssociationSettings",
+    "CleanerSettings",
+    "DatabaseSettings",
+    "LinkSettings",
+    "Loaded",
+    "LogSettings",
+    "PluginChoice",
+    "PluginList",
+    "ReceiverSettings",
+    "SenderSettings",
+    "Settings",
+    "UploadSettings",
+    "load_settings",
+]

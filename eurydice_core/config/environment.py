@@ -1,0 +1,78 @@
+"""The environment: `EURYDICE_UPLOAD__RANGE_SIZE=8MiB` is `[upload] range_size = "8MiB"`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from eurydice_core.config.file import CONFIG_VARIABLE
+from eurydice_core.config.layer import Layer, put
+from eurydice_core.config.schema import (
+    ENVIRONMENT_PREFIX,
+    FIELDS,
+    OPEN_TABLES,
+    is_known,
+    is_secret_file,
+    nearest,
+    variable,
+)
+
+__all__ = ["NOT_SETTINGS", "read_environment"]
+
+NOT_SETTINGS = frozenset(
+    {
+        CONFIG_VARIABLE,
+        "EURYDICE_TRACE_PLUGINS",
+        # These belong to the system whose operators bring their environment along.
+        "EURYDICE_API",
+        "EURYDICE_CONTACT",
+        "EURYDICE_CONTACT_FR",
+        "EURYDICE_IPV4_SUBNET",
+        "EURYDICE_TRANSFERABLE_MAX_SIZE",
+        "EURYDICE_VERSION",
+    }
+)
+"""Variables that look like settings and are none."""
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """Take every `EURYDICE_` variable for a setting; one that is none is a problem.
+
+    An empty value counts as not set, as that is what deployment tools make of a
+    variable that nobody filled in.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    problems: list[str] = []
+    for name in sorted(environ):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in NOT_SETTINGS:
+            continue
+        path = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+        if not (is_known(path) or is_secret_file(path)):
+            problems.append(unknown(name))
+        elif environ[name]:
+            put(values, path, environ[name] if path in FIELDS else decoded(environ[name]))
+            origins[".".join(path)] = f"environment {name}"
+    return Layer(values, origins, problems)
+
+
+def decoded(text: str) -> Any:
+    """Read a plugin's list or table from JSON; its other values it reads from text itself."""
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def unknown(name: str) -> str:
+    """Say that this is no setting, and which one may have been meant."""
+    table, separator, key = name.removeprefix(ENVIRONMENT_PREFIX).partition("__")
+    open_table = nearest(table.lower(), OPEN_TABLES) if separator else None
+    if open_table is not None and open_table != table.lower():
+        meant: str | None = variable((open_table, key))
+    else:
+        meant = nearest(name, map(variable, FIELDS))
+    return f"unknown setting {name}" + (f"; did you mean {meant}?" if meant else "")

@@ -1,0 +1,173 @@
+"""The variables of the system whose operators bring their `.env` file along.
+
+Each has one equivalent here. They count for more than the file, as the environment
+does, and for less than the `EURYDICE_` name of the same setting. Variables that
+have nothing to set here any more, such as `DBTRIMMER_POLL_EVERY` (every process of
+ours stops at once), are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from eurydice_core.config.layer import Layer, put
+from eurydice_core.config.schema import OPEN_TABLES
+from eurydice_core.config.settings import LARGEST_RANGE, SMALLEST_RANGE, split_list
+from eurydice_core.model.quantities import parse_size
+
+__all__ = ["LEGACY", "Legacy", "read_legacy"]
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Legacy:
+    """One variable and the setting it stands for."""
+
+    name: str
+    path: Path
+    convert: Callable[[str], Any] = str
+    plugin: str | None = None
+    """Where the setting is a plugin's own: only if this one is chosen."""
+
+
+def range_size(text: str) -> int | str:
+    """Bring a range size into our limits: that system took 500 MB and up, by default."""
+    try:
+        size = parse_size(text)
+    except ValueError:
+        return text  # refused later, with its place named
+    return min(max(size, SMALLEST_RANGE), LARGEST_RANGE)
+
+
+def is_true(text: str) -> bool:
+    """Read a switch as that system did."""
+    return text.strip().lower() in ("1", "true", "yes", "on", "y", "t")
+
+
+def storage_plugin(text: str) -> str:
+    """Read `MINIO_ENABLED`."""
+    return "storage_minio" if is_true(text) else "storage_fs"
+
+
+def authenticators(text: str) -> list[str]:
+    """Read `REMOTE_USER_HEADER_AUTHENTICATION_ENABLED`: one way or the other, never both."""
+    return ["auth_remoteuser"] if is_true(text) else ["auth_basic"]
+
+
+def header(text: str) -> str:
+    """Turn a CGI variable, `HTTP_X_REMOTE_USER`, into a header's name, `X-Remote-User`."""
+    words = text.removeprefix("HTTP_").split("_")
+    return "-".join(word.capitalize() for word in words) if text.startswith("HTTP_") else text
+
+
+def scheduler(text: str) -> str:
+    """Read the name of a range filler class."""
+    fillers = {
+        "UserRotatingTransferableRangeFiller": "scheduler_rotating",
+        "FIFOTransferableRangeFiller": "scheduler_fifo",
+    }
+    return fillers.get(text, text)
+
+
+def log_file(text: str) -> str | None:
+    """Read `LOG_TO_FILE`, whose file was always this one in a container."""
+    return "/var/log/app/log.json" if is_true(text) else None
+
+
+LEGACY = (
+    Legacy("EURYDICE_API", ("side",)),
+    Legacy("DJANGO_SECRET_KEY", ("secret_key",)),
+    Legacy("USER_ASSOCIATION_TOKEN_SECRET_KEY", ("link", "secret")),
+    Legacy("USER_ASSOCIATION_TOKEN_EXPIRES_AFTER", ("association", "expires_after")),
+    Legacy("MINIO_ENABLED", ("storage", "plugin"), storage_plugin),
+    Legacy("MINIO_ACCESS_KEY", ("storage", "access_key"), plugin="storage_minio"),
+    Legacy("MINIO_SECRET_KEY", ("storage", "secret_key"), plugin="storage_minio"),
+    Legacy("MINIO_BUCKET_NAME", ("storage", "bucket"), plugin="storage_minio"),
+    Legacy("TRANSFERABLE_STORAGE_DIR", ("storage", "root"), plugin="storage_fs"),
+    Legacy("TRANSFERABLE_RANGE_SIZE", ("upload", "range_size"), range_size),
+    Legacy("TRANSFERABLE_MAX_SIZE", ("upload", "max_size")),
+    Legacy("EURYDICE_TRANSFERABLE_MAX_SIZE", ("upload", "max_size")),
+    Legacy("REMOTE_USER_HEADER_AUTHENTICATION_ENABLED", ("auth", "plugins"), authenticators),
+    Legacy("REMOTE_USER_HEADER", ("auth", "auth_remoteuser", "header"), header, "auth_remoteuser"),
+    Legacy("SENDER_RANGE_FILLER_CLASS", ("scheduler", "plugin"), scheduler),
+    Legacy("SENDER_POLL_DATABASE_EVERY", ("sender", "poll_every")),
+    Legacy("HEARTBEAT_SEND_EVERY", ("sender", "heartbeat_every")),
+    Legacy("MAX_TRANSFERABLES_PER_PACKET", ("sender", "max_ranges_per_packet")),
+    Legacy("EXPECT_PACKET_EVERY", ("receiver", "expect_packet_every")),
+    Legacy("S3REMOVER_RUN_EVERY", ("cleaner", "run_every")),
+    Legacy("S3REMOVER_EXPIRE_TRANSFERABLES_AFTER", ("cleaner", "expire_after")),
+    Legacy("DBTRIMMER_TRIM_TRANSFERABLES_AFTER", ("cleaner", "trim_after")),
+    Legacy("PAGE_SIZE", ("api", "page_size")),
+    Legacy("MAX_PAGE_SIZE", ("api", "max_page_size")),
+    Legacy("EURYDICE_CONTACT", ("api", "contact")),
+    Legacy("UI_BADGE_CONTENT", ("api", "badge_content")),
+    Legacy("UI_BADGE_COLOR", ("api", "badge_color")),
+    Legacy("LOG_LEVEL", ("log", "level")),
+    Legacy("LOG_TO_FILE", ("log", "file"), log_file),
+)
+
+
+def read_legacy(environ: Mapping[str, str], stronger_first: Sequence[Mapping[str, Any]]) -> Layer:
+    """Take the old names for the new settings.
+
+    A plugin's keys count only if that plugin is chosen, here or by one of the other
+    layers: an endpoint of the old object store means nothing to files in a directory.
+    """
+    given = {name: value for name, value in environ.items() if value}
+    found = [
+        (entry.path, entry.convert(given[entry.name]), entry.plugin, entry.name)
+        for entry in LEGACY
+        if entry.name in given
+    ]
+    found.extend(combined(given))
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for path, value, plugin, name in found:
+        if plugin is None:
+            put(values, path, value)
+            origins[".".join(path)] = f"environment {name}"
+    chosen = plugins_chosen([stronger_first[0], values, *stronger_first[1:]])
+    for path, value, plugin, name in found:
+        if plugin in chosen:
+            put(values, path, value)
+            origins[".".join(path)] = f"environment {name}"
+    return Layer(values, origins)
+
+
+def combined(given: Mapping[str, str]) -> Iterator[tuple[Path, Any, str | None, str]]:
+    """Yield the settings that took several variables."""
+    if "DB_HOST" in given:
+        yield ("database", "url"), database_url(given), None, "DB_HOST"
+    if "MINIO_ENDPOINT" in given:
+        scheme = "https" if is_true(given.get("MINIO_SECURE", "")) else "http"
+        url = f"{scheme}://{given['MINIO_ENDPOINT']}"
+        yield ("storage", "endpoint"), url, "storage_minio", "MINIO_ENDPOINT"
+        if "MINIO_ENABLED" not in given:
+            yield ("storage", "plugin"), "storage_minio", None, "MINIO_ENDPOINT"
+
+
+def database_url(given: Mapping[str, str]) -> str:
+    """Build the URL of the PostgreSQL database that five variables name."""
+    user = quote(given.get("DB_USER", "eurydice"), safe="")
+    password = quote(given.get("DB_PASSWORD", ""), safe="")
+    name = quote(given.get("DB_NAME", "eurydice"), safe="")
+    port = given.get("DB_PORT", "5432")
+    return f"postgresql+psycopg://{user}:{password}@{given['DB_HOST']}:{port}/{name}"
+
+
+def plugins_chosen(layers: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the names of the plugins that the layers choose, the first layer strongest."""
+    chosen: set[str] = set()
+    for table, model in OPEN_TABLES.items():
+        key = "plugin" if "plugin" in model.model_fields else "plugins"
+        default = model.model_fields[key].get_default()
+        tables = (layer.get(table, {}) for layer in layers)
+        value = next((t[key] for t in tables if isinstance(t, Mapping) and key in t), default)
+        names = split_list(value)
+        if isinstance(names, list | tuple):
+            chosen.update(str(name) for name in names)
+    return chosen
