@@ -47,7 +47,7 @@ def test_full_link_takes_nothing_more() -> None:
 
 def test_kit_finds_a_test_that_was_overridden() -> None:
     class Lax(TransportConformance):
-        def test_counters_move(self) -> None:
+        def test_counters_move(self, transport: Transport) -> None:
             pass
 
     with pytest.raises(AssertionError, match="test_counters_move"):
@@ -57,7 +57,7 @@ def test_kit_finds_a_test_that_was_overridden() -> None:
 def test_kit_lets_a_known_failure_be_marked() -> None:
     class Honest(TransportConformance):
         @pytest.mark.xfail(reason="counts nothing yet")
-        def test_counters_move(self) -> None:
+        def test_counters_move(self, transport: Transport) -> None:
             pass
 
     Honest().test_no_inherited_test_is_overridden_without_a_reason()

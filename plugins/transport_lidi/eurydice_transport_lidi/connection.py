@@ -1,0 +1,34 @@
+"""One connection from lidir, that is one packet coming in."""
+
+from __future__ import annotations
+
+import socket
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """Collects what comes until its end, within bounds of size and time."""
+
+    def __init__(self, peer: socket.socket, now: float, idle: float, longest: float) -> None:
+        peer.setblocking(False)
+        self.peer = peer
+        self.packet = bytearray()
+        self._idle = idle
+        self._last_moment = now + longest
+        self.deadline = min(now + idle, self._last_moment)
+        """When to give up on it."""
+
+    def read(self, scratch: memoryview, now: float) -> bool:
+        """Take what is there; False at the end of the stream.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        try:
+            count = self.peer.recv_into(scratch)
+        except BlockingIOError:
+            return True
+        self.packet += scratch[:count]
+        self.deadline = min(now + self._idle, self._last_moment)
+        return count > 0
