@@ -70,7 +70,7 @@ def test_range_size_must_be_within_its_bounds(size):
 
 def test_a_range_must_fit_into_a_packet():
     tables = {"upload": {"range_size": "10MiB"}, "sender": {"packet_size": "9MiB"}}
-    with pytest.raises(ValidationError, match="at most .sender. packet_size"):
+    with pytest.raises(ValidationError, match=r"at most .sender. packet_size"):
         Settings.model_validate(LEAST | tables)
 
 
