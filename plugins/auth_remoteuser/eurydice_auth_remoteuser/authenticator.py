@@ -1,0 +1,77 @@
+"""Whether a request comes from a trusted proxy, and whom it names."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+
+from loguru import logger
+
+from eurydice_auth_remoteuser.settings import Settings
+from eurydice_core.interfaces.authenticator import Authenticator
+from eurydice_core.model.identity import AuthenticationRequest, Identity
+
+__all__ = ["RemoteUserAuthenticator"]
+
+MAX_USERNAME_CHARS = 150
+MAX_HEADER_CHARS = 1024
+
+
+class RemoteUserAuthenticator(Authenticator):
+    """Believes one header, from the configured proxies only."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def authenticate(self, request: AuthenticationRequest) -> Identity | None:
+        """Return whom the proxy names."""
+        value = request.headers.get(self._settings.header, "")
+        if not value:
+            return None
+        if not self._is_trusted(request.client):
+            logger.warning(
+                "{} ignored from {!r}, which is not one of trusted_proxies",
+                self._settings.header,
+                request.client[:64],
+            )
+            return None
+        username = self._username(value)
+        if username is None:
+            logger.warning("{} ignored: its value is not one name", self._settings.header)
+            return None
+        return Identity(username=username, create=self._settings.create_users)
+
+    @property
+    def challenge(self) -> None:
+        """Nothing a client could do: signing in is the proxy's business."""
+        return None
+
+    def _is_trusted(self, client: str) -> bool:
+        if not client:
+            return self._settings.trust_unix_socket
+        try:
+            address = ip_address(client)
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._settings.trusted_proxies)
+
+    def _username(self, value: str) -> str | None:
+        """Return the one name in the header; a comma means that the header came twice."""
+        if len(value) > MAX_HEADER_CHARS or "," in value:
+            return None
+        name = _as_utf8(value).strip(" \t")
+        if self._settings.strip_realm is not None:
+            name = name.removesuffix(f"@{self._settings.strip_realm}")
+        is_name = (
+            0 < len(name) <= MAX_USERNAME_CHARS and name.isprintable() and name == name.strip()
+        )
+        return name if is_name else None
+
+
+def _as_utf8(value: str) -> str:
+    """Undo Latin-1, which HTTP servers read headers as, where the bytes are UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except ValueError:
+        return value

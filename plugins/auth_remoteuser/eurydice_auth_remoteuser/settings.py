@@ -1,0 +1,57 @@
+"""Which header of which proxies is believed."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from eurydice_core.hookspecs import PluginSettings
+
+__all__ = ["Network", "Settings", "header_name"]
+
+Network = IPv4Network | IPv6Network
+
+FIELD_NAME = re.compile(r"[a-z0-9!#$%&'*+.^`|~-]+")
+
+
+def header_name(spelling: str) -> str:
+    """Return the header's name in lower case, also from Django's spelling `HTTP_X_REMOTE_USER`.
+
+    Raises:
+        ValueError: no header can be called so; pydantic turns this into its own error.
+    """
+    name = spelling.strip().lower().removeprefix("http_").replace("_", "-")
+    if not FIELD_NAME.fullmatch(name):
+        raise ValueError(f"{spelling!r} is not the name of a header: write one like X-Remote-User")
+    return name
+
+
+class Settings(PluginSettings):
+    """The keys of `[auth_remoteuser]`."""
+
+    header: Annotated[str, AfterValidator(header_name)] = Field(
+        "x-remote-user",
+        description="Header with the user's name; HTTP_X_REMOTE_USER means X-Remote-User.",
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (ip_network("127.0.0.1/32"), ip_network("::1/128")),
+        min_length=1,
+        description="Addresses or networks of the proxies whose header is believed.",
+    )
+    trust_unix_socket: bool = Field(
+        False,
+        description="Believe the header on a Unix socket too, which has no address: whoever may"
+        " open the socket is then the proxy.",
+    )
+    create_users: bool = Field(
+        True, description="Make an account for a name that is seen for the first time."
+    )
+    strip_realm: str | None = Field(
+        None,
+        min_length=1,
+        description="Kerberos realm to take off: with EXAMPLE.ORG, alice@EXAMPLE.ORG is alice;"
+        " names of other realms stay whole.",
+    )

@@ -1,0 +1,154 @@
+"""A header is believed from the configured proxies, and from nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from eurydice_auth_remoteuser import RemoteUserAuthenticator, Settings, eurydice_authenticator
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from eurydice_core.interfaces.authenticator import Authenticator
+from eurydice_core.model.identity import AuthenticationRequest, Identity
+from eurydice_core.testing.authenticator import AuthenticatorConformance
+
+
+def request(
+    value: str, *, client: str = "127.0.0.1", header: str = "x-remote-user"
+) -> AuthenticationRequest:
+    def fail(*_: str) -> bool:
+        pytest.fail("there is no password to check")
+
+    return AuthenticationRequest(
+        headers={header: value}, client=client, secure=True, check_password=fail
+    )
+
+
+def username(value: str, **settings: object) -> str | None:
+    found = RemoteUserAuthenticator(Settings(**settings)).authenticate(request(value))
+    return found and found.username
+
+
+class TestRemoteUserAuthenticator(AuthenticatorConformance):
+    @pytest.fixture
+    def authenticator(self) -> Authenticator:
+        return RemoteUserAuthenticator(Settings())
+
+    @pytest.fixture
+    def accepted_request(self) -> AuthenticationRequest:
+        return request("alice")
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_unknown_user_gets_an_account_where_settings_say_so(create):
+    authenticator = RemoteUserAuthenticator(Settings(create_users=create))
+    assert authenticator.authenticate(request("alice")) == Identity(username="alice", create=create)
+
+
+@pytest.mark.parametrize(
+    ("client", "trusted"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("127.0.0.2", False),
+        ("192.0.2.1", False),
+        ("::2", False),
+        ("", False),
+        ("localhost", False),
+        ("127.0.0.1, 192.0.2.1", False),
+    ],
+)
+def test_only_this_machine_is_trusted_by_default(client, trusted):
+    found = RemoteUserAuthenticator(Settings()).authenticate(request("alice", client=client))
+    assert (found is not None) is trusted
+
+
+def test_configured_networks_are_trusted_instead():
+    authenticator = RemoteUserAuthenticator(Settings(trusted_proxies=["10.1.0.0/16", "fd00::7"]))
+    for client in ("10.1.2.3", "::ffff:10.1.2.3", "fd00::7"):
+        assert authenticator.authenticate(request("alice", client=client))
+    for client in ("10.2.0.1", "fd00::8", "127.0.0.1"):
+        assert authenticator.authenticate(request("alice", client=client)) is None
+
+
+def test_unix_socket_is_trusted_where_settings_say_so():
+    authenticator = RemoteUserAuthenticator(Settings(trust_unix_socket=True))
+    assert authenticator.authenticate(request("alice", client=""))
+
+
+@pytest.mark.parametrize("networks", [[], ["nonsense"], ["10.0.0.1/8"]])
+def test_list_of_proxies_must_make_sense(networks):
+    with pytest.raises(ValidationError):
+        Settings(trusted_proxies=networks)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("X-Remote-User", "x-remote-user"),
+        ("HTTP_X_REMOTE_USER", "x-remote-user"),
+        ("HTTP_REMOTE_USER", "remote-user"),
+        ("REMOTE_USER", "remote-user"),
+        ("Xq7Zt", "xq7zt"),
+    ],
+)
+def test_header_may_be_spelt_in_either_way(spelling, name):
+    authenticator = RemoteUserAuthenticator(Settings(header=spelling))
+    assert authenticator.authenticate(request("alice", header=name))
+
+
+@pytest.mark.parametrize("spelling", ["", "HTTP_", "X Remote", "X:User", "X-Üser"])
+def test_impossible_header_is_refused(spelling):
+    with pytest.raises(ValidationError, match="header"):
+        Settings(header=spelling)
+
+
+def test_header_with_underscores_is_another_header():
+    authenticator = RemoteUserAuthenticator(Settings())
+    assert authenticator.authenticate(request("mallory", header="x_remote_user")) is None
+
+
+@pytest.mark.parametrize(
+    "value", ["alice, mallory", ",", " ", "al\0ice", "al\nice", "a" * 151, "\u202eecila"]
+)
+def test_value_that_is_not_one_name_is_refused(value):
+    assert username(value) is None
+
+
+@pytest.mark.parametrize("name", ["alice", "Alice Liddell", "alice@EXAMPLE.ORG", "a" * 150, "él"])
+def test_name_is_taken_as_it_is(name):
+    assert username(name) == name
+
+
+def test_utf8_read_as_latin1_is_repaired():
+    assert username("éloïse".encode().decode("latin-1")) == "éloïse"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("alice@EXAMPLE.ORG", "alice"),
+        ("alice", "alice"),
+        ("alice@OTHER.ORG", "alice@OTHER.ORG"),
+        ("alice@SUB.EXAMPLE.ORG", "alice@SUB.EXAMPLE.ORG"),
+        ("@EXAMPLE.ORG", None),
+    ],
+)
+def test_only_the_configured_realm_is_taken_off(value, name):
+    assert username(value, strip_realm="EXAMPLE.ORG") == name
+
+
+@given(st.text(), st.text())
+def test_no_request_raises(value, client):
+    RemoteUserAuthenticator(Settings()).authenticate(request(value, client=client))
+    RemoteUserAuthenticator(Settings()).authenticate(request(value))
+
+
+def test_there_is_no_challenge():
+    assert RemoteUserAuthenticator(Settings()).challenge is None
+
+
+def test_plugin_creates_the_authenticator():
+    plugin = eurydice_authenticator()
+    assert isinstance(plugin.create(plugin.settings(), None), RemoteUserAuthenticator)
