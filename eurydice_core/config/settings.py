@@ -246,6 +246,16 @@ class SenderSettings(Table):
     max_ranges_per_packet: int = Field(
         default=10_000, ge=1, description="Most ranges, that is small files, in one packet."
     )
+    repeat: int = Field(
+        default=2,
+        ge=1,
+        le=100,
+        description="How often everything is sent: 2 sends it once more while the link is idle, so"
+        " that what a stopped receiver or a disturbed link lost arrives without anybody asking.",
+    )
+    repeat_after: Seconds = Field(
+        default=MINUTE, ge=0, description="How long after it was sent something is sent again."
+    )
     retain_after_send: Seconds = Field(
         default=DAY,
         ge=0,

@@ -16,7 +16,7 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import func, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from eurydice_core.db.engine import Database
@@ -163,7 +163,7 @@ class Accounts:
             User.id.in_(
                 select(ApiToken.user_id).where(
                     ApiToken.digest == token_digest(token),
-                    func.coalesce(ApiToken.expires_at, now) >= now,
+                    or_(ApiToken.expires_at.is_(None), ApiToken.expires_at >= now),
                 )
             )
         )

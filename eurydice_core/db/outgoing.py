@@ -15,10 +15,15 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from eurydice_core.db.tables import Base, User, json_map, text_enum
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 
-__all__ = ["OutgoingRange", "OutgoingTransferable", "RevocationRow"]
+__all__ = ["OutgoingRange", "OutgoingTransferable", "RevocationRow", "range_key"]
 
 # SQLite gives out row numbers only to columns it calls INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def range_key(transferable_id: uuid.UUID, offset: int) -> str:
+    """Return where the storage keeps a range's bytes."""
+    return f"ranges/{transferable_id}/{offset}"
 
 
 class OutgoingTransferable(Base):
@@ -76,10 +81,14 @@ class OutgoingRange(Base):
     whole: Mapped[bool]
     """Whether it is all of its file."""
     stored: Mapped[bool]
-    """Whether the storage holds its bytes, under `range_key`."""
+    """Whether the storage holds its bytes, under `key`."""
     state: Mapped[RangeState] = mapped_column(text_enum(RangeState), default=RangeState.PENDING)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    """When it was last sent."""
+    sends_left: Mapped[int] = mapped_column(default=0)
+    """How often it will be sent again without anybody asking."""
 
     __table_args__ = (
         Index("uq_outgoing_ranges_place", "transferable_id", "byte_offset", unique=True),
@@ -98,6 +107,12 @@ class OutgoingRange(Base):
             sqlite_where=text("state = 'PENDING'"),
         ),
         Index(
+            "ix_outgoing_ranges_repeat",
+            "sent_at",
+            postgresql_where=text("sends_left > 0"),
+            sqlite_where=text("sends_left > 0"),
+        ),
+        Index(
             "ix_outgoing_ranges_done",
             "finished_at",
             postgresql_where=text("stored AND state != 'PENDING'"),
@@ -108,7 +123,7 @@ class OutgoingRange(Base):
     @property
     def key(self) -> str:
         """Where the storage keeps its bytes."""
-        return f"ranges/{self.transferable_id}/{self.byte_offset}"
+        return range_key(self.transferable_id, self.byte_offset)
 
 
 class RevocationRow(Base):

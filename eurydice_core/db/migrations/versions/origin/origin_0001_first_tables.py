@@ -108,6 +108,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sends_left", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["transferable_id"],
             ["outgoing_transferables.id"],
@@ -137,6 +139,13 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("state = 'PENDING'"),
             sqlite_where=sa.text("state = 'PENDING'"),
+        )
+        batch_op.create_index(
+            "ix_outgoing_ranges_repeat",
+            ["sent_at"],
+            unique=False,
+            postgresql_where=sa.text("sends_left > 0"),
+            sqlite_where=sa.text("sends_left > 0"),
         )
         batch_op.create_index(
             "uq_outgoing_ranges_place", ["transferable_id", "byte_offset"], unique=True
@@ -182,6 +191,11 @@ def downgrade() -> None:
     op.drop_table("revocations")
     with op.batch_alter_table("outgoing_ranges", schema=None) as batch_op:
         batch_op.drop_index("uq_outgoing_ranges_place")
+        batch_op.drop_index(
+            "ix_outgoing_ranges_repeat",
+            postgresql_where=sa.text("sends_left > 0"),
+            sqlite_where=sa.text("sends_left > 0"),
+        )
         batch_op.drop_index(
             "ix_outgoing_ranges_pending",
             postgresql_where=sa.text("state = 'PENDING'"),

@@ -1,0 +1,112 @@
+"""One side, opened: its settings, database, storage, accounts and plugins, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from eurydice_core.config import Settings
+from eurydice_core.db.accounts import Accounts
+from eurydice_core.db.engine import Database
+from eurydice_core.db.schema import require_migrated
+from eurydice_core.errors import ConfigurationError
+from eurydice_core.events import EventStream
+from eurydice_core.hookspecs import Context
+from eurydice_core.interfaces.storage import Storage
+from eurydice_core.model.states import Side
+from eurydice_core.plugins import Plugins, discover
+from eurydice_core.protocol.keys import ASSOCIATION, SEAL, derive_key
+
+__all__ = ["Installation", "open_database", "open_installation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What every service of a side works with."""
+
+    settings: Settings
+    plugins: Plugins
+    context: Context
+    database: Database
+    storage: Storage
+    accounts: Accounts
+    events: EventStream
+
+    @property
+    def seal_key(self) -> bytes:
+        """Seals packets; the same on both sides."""
+        return derive_key(self.settings.link.secret.get_secret_value(), SEAL)
+
+    @property
+    def association_key(self) -> bytes:
+        """Proves association words; the same on both sides."""
+        return derive_key(self.settings.link.secret.get_secret_value(), ASSOCIATION)
+
+    def require(self, side: Side) -> None:
+        """Return if this is that side.
+
+        Raises:
+            ConfigurationError: it is the other one.
+        """
+        if self.settings.side is not side:
+            raise ConfigurationError(
+                f"this is the {self.settings.side} side, and only the {side} side does that"
+            )
+
+
+@contextmanager
+def open_installation(settings: Settings, plugins: Plugins | None = None) -> Iterator[Installation]:
+    """Open everything a service needs, check that it works, and close it in the end.
+
+    Raises:
+        EurydiceError: what is wrong, where, and what to do about it.
+    """
+    plugins = plugins or discover()
+    with ExitStack() as stack:
+        context = Context(side=settings.side, state_dir=_state_dir(settings))
+        database = stack.enter_context(open_database(settings))
+        require_migrated(database, settings.side)
+        storage = plugins.create_storage(settings.storage.plugin, settings.storage.options, context)
+        storage.check()
+        listeners = [
+            plugins.create_listener(name, settings.events.options_of(name), context)
+            for name in settings.events.plugins
+        ]
+        events = EventStream(settings.side, listeners)
+        stack.callback(events.close)
+        yield Installation(
+            settings=settings,
+            plugins=plugins,
+            context=context,
+            database=database,
+            storage=storage,
+            accounts=Accounts(database),
+            events=events,
+        )
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """Open the database alone, migrated or not."""
+    database = Database(
+        settings.database.url.get_secret_value(),
+        pool_size=settings.database.pool_size,
+        busy_timeout=settings.database.busy_timeout,
+    )
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _state_dir(settings: Settings) -> Path:
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as error:
+        raise ConfigurationError(
+            f"state_dir: cannot make {settings.state_dir} ({error.strerror});"
+            " give the service's user write access or choose another"
+        ) from error
+    return settings.state_dir

@@ -1,0 +1,279 @@
+"""The queue of ranges: read by schedulers, and marked once the link took what they chose."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import groupby
+
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.engine import Database
+from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable, RevocationRow
+from eurydice_core.db.tables import User
+from eurydice_core.interfaces.scheduler import Pending
+from eurydice_core.model.queue import PendingRange, WaitingUser
+from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
+from eurydice_core.origin.revoke import revoke
+from eurydice_core.origin.state import chunks, refresh_states
+from eurydice_core.protocol.elements import Revocation, TransferablePart
+
+__all__ = ["Queue"]
+
+READ_AT_ONCE = 256  # ranges
+MAX_REVOCATIONS = 1000  # in one packet
+# Written out, not bound: a partial index serves a query only where its condition is seen.
+REPEATS: ColumnElement[bool] = OutgoingRange.sends_left > literal_column("0")
+IS_PENDING: ColumnElement[bool] = OutgoingRange.state == literal_column("'PENDING'")
+
+
+class DatabasePending(Pending):
+    """The queue as one transaction sees it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def users(self) -> Sequence[WaitingUser]:
+        """Return the users with something waiting, by id."""
+        waiting = (
+            select(
+                OutgoingRange.user_id,
+                func.sum(OutgoingRange.size).label("pending_bytes"),
+                func.min(OutgoingRange.created_at).label("oldest"),
+            )
+            .where(IS_PENDING)
+            .group_by(OutgoingRange.user_id)
+            .subquery()
+        )
+        rows = self._session.execute(
+            select(User.id, User.priority, waiting.c.pending_bytes, waiting.c.oldest)
+            .join(waiting, waiting.c.user_id == User.id)
+            .order_by(User.id)
+        )
+        return [
+            WaitingUser(row.id, row.priority, int(row.pending_bytes), row.oldest) for row in rows
+        ]
+
+    def ranges(
+        self, user_id: uuid.UUID | None = None, *, whole: bool | None = None
+    ) -> Iterator[PendingRange]:
+        """Yield waiting ranges, oldest first, a few hundred rows at a time."""
+        query = select(OutgoingRange).where(IS_PENDING).order_by(OutgoingRange.id)
+        if user_id is not None:
+            query = query.where(OutgoingRange.user_id == user_id)
+        if whole is not None:
+            query = query.where(OutgoingRange.whole == whole)
+        last = 0
+        while True:
+            rows = self._session.scalars(
+                query.where(OutgoingRange.id > last).limit(READ_AT_ONCE)
+            ).all()
+            for row in rows:
+                yield _pending_range(row)
+            if len(rows) < READ_AT_ONCE:
+                return
+            last = rows[-1].id
+
+
+class Queue:
+    """Everything the sender asks of the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def pending(self) -> Iterator[Pending]:
+        """Yield the queue as it is now, for one scheduling decision."""
+        with self._database.read() as session:
+            yield DatabasePending(session)
+
+    def parts(self, ranges: Sequence[PendingRange]) -> list[TransferablePart]:
+        """Return what the packet says of these ranges; neighbours of one file share a part."""
+        facts: dict[uuid.UUID, tuple[OutgoingTransferable, bytes]] = {}
+        with self._database.read() as session:
+            for ids in chunks({item.transferable_id for item in ranges}):
+                rows = session.execute(
+                    select(OutgoingTransferable, User.profile)
+                    .join(User, User.id == OutgoingTransferable.user_id)
+                    .where(OutgoingTransferable.id.in_(ids))
+                )
+                facts.update((row.id, (row, profile)) for row, profile in rows)
+        return [
+            _part(*facts[transferable_id], list(group))
+            for transferable_id, group in groupby(ranges, key=lambda item: item.transferable_id)
+        ]
+
+    def revocations(self) -> list[tuple[int, Revocation]]:
+        """Return revocations that were not sent yet, oldest first, with their row numbers."""
+        with self._database.read() as session:
+            rows = session.execute(
+                select(RevocationRow, OutgoingTransferable.name, User.profile)
+                .join(
+                    OutgoingTransferable,
+                    OutgoingTransferable.id == RevocationRow.transferable_id,
+                )
+                .join(User, User.id == OutgoingTransferable.user_id)
+                .where(RevocationRow.sent_at.is_(None))
+                .order_by(RevocationRow.id)
+                .limit(MAX_REVOCATIONS)
+            )
+            return [
+                (
+                    row.id,
+                    Revocation(
+                        id=row.transferable_id, profile=profile, name=name, reason=row.reason
+                    ),
+                )
+                for row, name, profile in rows
+            ]
+
+    def due_again(self, sent_before: datetime, budget: int, limit: int) -> list[PendingRange]:
+        """Return ranges to send once more, longest ago first, as many as fit."""
+        chosen: list[PendingRange] = []
+        size = 0
+        with self._database.read() as session:
+            query = (
+                select(OutgoingRange)
+                .where(REPEATS, OutgoingRange.sent_at < sent_before)
+                .order_by(OutgoingRange.sent_at, OutgoingRange.id)
+                .limit(limit)
+            )
+            for row in session.scalars(query):
+                size += row.size
+                if chosen and size > budget:
+                    break
+                chosen.append(_pending_range(row))
+        return chosen
+
+    def mark_sent_again(self, ranges: Collection[int], now: datetime) -> None:
+        """Record that the link took these once more."""
+        with self._database.write() as session:
+            for ids in chunks(ranges):
+                session.execute(
+                    update(OutgoingRange)
+                    .where(OutgoingRange.id.in_(ids), REPEATS)
+                    .values(sent_at=now, sends_left=OutgoingRange.sends_left - 1)
+                    .execution_options(synchronize_session=False)
+                )
+
+    def give_up_repeating(self, lost: PendingRange) -> None:
+        """Forget about sending a range again: its bytes are gone."""
+        with self._database.write() as session:
+            session.execute(
+                update(OutgoingRange).where(OutgoingRange.id == lost.id).values(sends_left=0)
+            )
+
+    def mark_sent(
+        self,
+        ranges: Collection[int],
+        revocations: Collection[int],
+        now: datetime,
+        *,
+        repeats: int = 0,
+    ) -> dict[uuid.UUID, OutgoingState]:
+        """Record that the link took these; return the transferables whose state changed.
+
+        `repeats` is how often each range will be sent again without anybody asking.
+        Ranges that were canceled while they were on their way stay canceled.
+        """
+        if not (ranges or revocations):
+            return {}
+        with self._database.write() as session:
+            values = {"sent_at": now, "sends_left": repeats}
+            sent = _finish(session, ranges, RangeState.TRANSFERRED, now, **values)
+            count = Counter(transferable_id for transferable_id, _ in sent)
+            size: Counter[uuid.UUID] = Counter()
+            for transferable_id, length in sent:
+                size[transferable_id] += length
+            _count_sent(session, count, size, now)
+            for ids in chunks(revocations):
+                session.execute(
+                    update(RevocationRow)
+                    .where(RevocationRow.id.in_(ids))
+                    .values(sent_at=now)
+                    .execution_options(synchronize_session=False)
+                )
+            return refresh_states(session, count.keys(), now)
+
+    def mark_missing(self, lost: PendingRange) -> None:
+        """Record that a range's bytes are gone: its transferable can never be whole."""
+        now = datetime.now(UTC)
+        with self._database.write() as session:
+            if not _finish(session, [lost.id], RangeState.ERROR, now):
+                return
+            row = session.get_one(OutgoingTransferable, lost.transferable_id, with_for_update=True)
+            row.ranges_pending -= 1
+            row.ranges_error += 1
+            session.flush()
+            revoke(session, row.id, RevocationReason.UNEXPECTED_EXCEPTION, now)
+            refresh_states(session, [row.id], now)
+
+
+def _finish(
+    session: Session, ids: Collection[int], state: RangeState, now: datetime, **values: object
+) -> list[tuple[uuid.UUID, int]]:
+    """Take pending ranges out of the queue; return (transferable, size) of those that were."""
+    finished: list[tuple[uuid.UUID, int]] = []
+    for some in chunks(ids):
+        rows = session.execute(
+            update(OutgoingRange)
+            .where(OutgoingRange.id.in_(some), OutgoingRange.state == RangeState.PENDING)
+            .values(state=state, finished_at=now, **values)
+            .returning(OutgoingRange.transferable_id, OutgoingRange.size)
+            .execution_options(synchronize_session=False)
+        )
+        finished.extend((row.transferable_id, row.size) for row in rows)
+    return finished
+
+
+def _count_sent(
+    session: Session, count: Counter[uuid.UUID], size: Counter[uuid.UUID], now: datetime
+) -> None:
+    if not count:
+        return
+    table = OutgoingTransferable.__table__.c
+    session.connection().execute(
+        update(OutgoingTransferable.__table__)  # type: ignore[arg-type]
+        .where(table.id == bindparam("transferable"))
+        .values(
+            ranges_pending=table.ranges_pending - bindparam("count"),
+            ranges_transferred=table.ranges_transferred + bindparam("count"),
+            bytes_transferred=table.bytes_transferred + bindparam("size"),
+            last_range_finished_at=bindparam("now"),
+        ),
+        [
+            {"transferable": key, "count": number, "size": size[key], "now": now}
+            for key, number in count.items()
+        ],
+    )
+
+
+def _pending_range(row: OutgoingRange) -> PendingRange:
+    return PendingRange(
+        id=row.id,
+        transferable_id=row.transferable_id,
+        user_id=row.user_id,
+        offset=row.byte_offset,
+        size=row.size,
+        whole=row.whole,
+    )
+
+
+def _part(
+    row: OutgoingTransferable, profile: bytes, ranges: Sequence[PendingRange]
+) -> TransferablePart:
+    return TransferablePart(
+        id=row.id,
+        profile=profile,
+        name=row.name,
+        metadata=row.user_provided_meta,
+        size=row.size,
+        piece_size=row.piece_size,
+        sha1=row.sha1,
+        sha256=row.sha256,
+        ranges=[(item.offset, item.size) for item in ranges],
+    )

@@ -1,0 +1,63 @@
+"""An outgoing transferable's state: it follows from its counters and from nothing else."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import and_, case, null, or_, update
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.outgoing import OutgoingTransferable as Row
+from eurydice_core.model.states import OutgoingState, RevocationReason
+
+__all__ = ["chunks", "refresh_states"]
+
+T = TypeVar("T")
+STATEMENT_VALUES = 1000
+"""Values in one IN list: databases limit the variables of a statement."""
+
+# First match wins.
+STATE = case(
+    (Row.revocation_reason == RevocationReason.USER_CANCELED, OutgoingState.CANCELED.value),
+    (or_(Row.ranges_error > 0, Row.revocation_reason != null()), OutgoingState.ERROR.value),
+    (
+        and_(
+            Row.submission_succeeded_at != null(),
+            Row.ranges_pending == 0,
+            Row.ranges_canceled == 0,
+        ),
+        OutgoingState.SUCCESS.value,
+    ),
+    (
+        and_(Row.ranges_transferred == 0, Row.ranges_canceled == 0),
+        OutgoingState.PENDING.value,
+    ),
+    else_=OutgoingState.ONGOING.value,
+)
+
+
+def chunks(values: Collection[T]) -> Iterator[Sequence[T]]:
+    """Cut values into lists that fit into one statement."""
+    everything = list(values)
+    for start in range(0, len(everything), STATEMENT_VALUES):
+        yield everything[start : start + STATEMENT_VALUES]
+
+
+def refresh_states(
+    session: Session, ids: Collection[uuid.UUID], now: datetime
+) -> dict[uuid.UUID, OutgoingState]:
+    """Bring the states of these in line with their counters; return those that changed."""
+    changed: dict[uuid.UUID, OutgoingState] = {}
+    for some in chunks(ids):
+        rows = session.execute(
+            update(Row)
+            .where(Row.id.in_(some), Row.state != STATE)
+            .values(state=STATE, state_changed_at=now)
+            .returning(Row.id, Row.state)
+            .execution_options(synchronize_session=False)
+        )
+        changed.update((row.id, row.state) for row in rows)
+    return changed
