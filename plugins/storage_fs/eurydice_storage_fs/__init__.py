@@ -1,1 +1,52 @@
-"""Files below a directory."""
+"""Files below a directory of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from eurydice_core.hookspecs import PluginSettings, StoragePlugin, hookimpl
+from eurydice_core.model.quantities import Seconds
+from eurydice_storage_fs.storage import FileStorage
+from eurydice_storage_fs.tree import Tree
+
+__all__ = ["FileStorage", "Settings", "eurydice_storage", "open_storage"]
+
+
+class Settings(PluginSettings):
+    """Where the files are, and how carefully they are kept."""
+
+    root: Path = Field(
+        description="Directory everything is kept below; made if it does not exist."
+        " One file system, and nothing else in it."
+    )
+    fsync: bool = Field(
+        default=True,
+        description="Whether what is acknowledged survives a power cut."
+        " Switch it off only for data that may be lost.",
+    )
+    leftovers_after: Seconds = Field(
+        default=86_400.0,
+        gt=0,
+        description="Age after which what a crashed write left is removed, when a service starts.",
+    )
+
+
+def open_storage(settings: Settings) -> FileStorage:
+    """Prepare the directory, and sweep what crashed writes left in it."""
+    tree = Tree(settings.root.absolute(), fsync=settings.fsync)
+    tree.prepare()
+    tree.sweep(settings.leftovers_after)
+    return FileStorage(tree)
+
+
+@hookimpl
+def eurydice_storage() -> StoragePlugin:
+    """Offer a directory as a storage."""
+    return StoragePlugin(
+        name="storage_fs",
+        summary="Files below a directory of this machine.",
+        settings=Settings,
+        create=lambda settings, context: open_storage(settings),
+    )

@@ -1,0 +1,59 @@
+"""What the system says about a disk, in words an operator can act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from eurydice_core.errors import StorageError, StorageFull, StorageUnavailable
+from eurydice_core.model.quantities import format_size
+
+__all__ = ["disk_errors"]
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+ADVICE = {
+    errno.EACCES: "give the service's user write access to it",
+    errno.EPERM: "give the service's user write access to it",
+    errno.EROFS: "mount it read-write",
+    errno.ENOENT: "is its file system mounted? Restart the service to make it anew",
+    errno.ENOTDIR: "a file is in the place of a directory: move it away",
+    errno.EIO: "the disk fails: look into the kernel's log",
+    errno.EMFILE: "raise the service's limit of open files",
+    errno.ENFILE: "raise fs.file-max",
+    errno.EFBIG: "raise the service's limit of file sizes, or take another file system",
+    errno.ESTALE: "mount the network file system again",
+}
+"""What to do, by what is wrong."""
+
+
+@contextmanager
+def disk_errors(root: Path, doing: str) -> Iterator[None]:
+    """Turn what the system says into an error that tells where and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise _translated(error, root, doing) from error
+
+
+def _translated(error: OSError, root: Path, doing: str) -> StorageError:
+    if error.errno in FULL:
+        return StorageFull(
+            f"no room left below {root} ({_free(root)} free for this user):"
+            " make room, or raise the quota"
+        )
+    what = (error.strerror or str(error)).lower()
+    advice = ADVICE.get(error.errno or 0)
+    line = f"cannot {doing} below {root}: {what}"
+    return StorageUnavailable(f"{line}; {advice}" if advice else line)
+
+
+def _free(root: Path) -> str:
+    try:
+        found = os.statvfs(root)
+    except OSError:
+        return "an unknown amount"
+    return format_size(found.f_bavail * found.f_frsize)

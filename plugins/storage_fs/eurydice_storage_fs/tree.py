@@ -1,0 +1,113 @@
+"""The directories: where an object has its place, and how a change to them is made durable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from loguru import logger
+
+from eurydice_storage_fs.errors import disk_errors
+
+__all__ = ["FILE_MODE", "Tree"]
+
+FILE_MODE = 0o640
+DIRECTORY_MODE = 0o750
+UNNAMED_DIRECTORY = "/proc/self/fd"
+
+
+class Tree:
+    """Objects by name in 256 directories, and beside them what is not an object yet."""
+
+    def __init__(self, root: Path, *, fsync: bool) -> None:
+        self.root = root
+        self.objects = root / "objects"
+        self.writes = root / "staging" / "writes"
+        """What `write` has under way, on file systems without unnamed files."""
+        self.assemblies = root / "staging" / "assemblies"
+        """Objects that still miss pieces; they may wait for weeks."""
+        self.fsync = fsync
+        self.unnamed_files = False
+        """Whether files without a name work here; a crash leaves nothing of those."""
+
+    def prepare(self) -> None:
+        """Make what is missing of the directories.
+
+        Raises:
+            StorageError: the place cannot be used.
+        """
+        with self.errors("write"):
+            for directory in (self.objects, self.writes, self.assemblies):
+                directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+                self.sync(directory)
+            self.sync(self.root)
+            self.sync(self.writes.parent)
+            self.unnamed_files = _has_unnamed_files(self.writes)
+
+    def object_path(self, key: str) -> Path:
+        """Return the place of an object; the key has been checked."""
+        name = file_name(key)
+        # Spread, so that no directory grows to millions of entries.
+        spread = hashlib.blake2b(name.encode(), digest_size=1).hexdigest()
+        return self.objects / spread / name
+
+    def assembly_path(self, key: str) -> Path:
+        """Return where the pieces of an object are put; the key has been checked."""
+        return self.assemblies / file_name(key)
+
+    def make_directory(self, directory: Path) -> None:
+        """Make one directory, durably, if it is not there; never its parents.
+
+        A parent that is missing means that a file system is not mounted, and whatever
+        was written to the empty mount point would be hidden later.
+        """
+        with suppress(FileExistsError):
+            directory.mkdir(mode=DIRECTORY_MODE)
+            self.sync(directory.parent)
+
+    def sync(self, directory: Path) -> None:
+        """Make the names in a directory durable."""
+        if not self.fsync:
+            return
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sweep(self, older_than_seconds: float) -> None:
+        """Remove what crashed writes left, but nothing another process may be writing."""
+        limit = time.time() - older_than_seconds
+        swept = 0
+        with self.errors("sweep"), os.scandir(self.writes) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if entry.stat(follow_symlinks=False).st_mtime < limit:
+                        Path(entry.path).unlink()
+                        swept += 1
+        if swept:
+            logger.info("removed {} leftovers of crashed writes from {}", swept, self.writes)
+
+    def errors(self, doing: str) -> AbstractContextManager[None]:
+        """Translate the system's errors, saying what was being done."""
+        return disk_errors(self.root, doing)
+
+
+def file_name(key: str) -> str:
+    """Return a key as one name: it has no dots, so no two keys become the same."""
+    return key.replace("/", ".")
+
+
+def _has_unnamed_files(directory: Path) -> bool:
+    """Tell whether this file system has O_TMPFILE, and /proc is there to name such a file."""
+    try:
+        descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+    except OSError:
+        return False
+    try:
+        return Path(UNNAMED_DIRECTORY, str(descriptor)).exists()
+    finally:
+        os.close(descriptor)
