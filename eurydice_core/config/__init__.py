@@ -6,7 +6,7 @@ frozen `Settings`, or the one table of them that concerns it.
 
 from __future__ import annotations
 
-from eurydice_core.config.loader import Loaded, load_settings
+from eurydice_core.config.loader import Loaded, find_settings, load_settings
 from eurydice_core.config.settings import (
     ApiSettings,
     AssociationSettings,
@@ -36,5 +36,6 @@ __all__ = [
     "SenderSettings",
     "Settings",
     "UploadSettings",
+    "find_settings",
     "load_settings",
 ]

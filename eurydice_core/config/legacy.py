@@ -58,12 +58,6 @@ def authenticators(text: str) -> list[str]:
     return ["auth_remoteuser"] if is_true(text) else ["auth_basic"]
 
 
-def header(text: str) -> str:
-    """Turn a CGI variable, `HTTP_X_REMOTE_USER`, into a header's name, `X-Remote-User`."""
-    words = text.removeprefix("HTTP_").split("_")
-    return "-".join(word.capitalize() for word in words) if text.startswith("HTTP_") else text
-
-
 def scheduler(text: str) -> str:
     """Read the name of a range filler class."""
     fillers = {
@@ -92,11 +86,20 @@ LEGACY = (
     Legacy("TRANSFERABLE_MAX_SIZE", ("upload", "max_size")),
     Legacy("EURYDICE_TRANSFERABLE_MAX_SIZE", ("upload", "max_size")),
     Legacy("REMOTE_USER_HEADER_AUTHENTICATION_ENABLED", ("auth", "plugins"), authenticators),
-    Legacy("REMOTE_USER_HEADER", ("auth", "auth_remoteuser", "header"), header, "auth_remoteuser"),
+    Legacy("REMOTE_USER_HEADER", ("auth", "auth_remoteuser", "header"), plugin="auth_remoteuser"),
     Legacy("SENDER_RANGE_FILLER_CLASS", ("scheduler", "plugin"), scheduler),
     Legacy("SENDER_POLL_DATABASE_EVERY", ("sender", "poll_every")),
     Legacy("HEARTBEAT_SEND_EVERY", ("sender", "heartbeat_every")),
     Legacy("MAX_TRANSFERABLES_PER_PACKET", ("sender", "max_ranges_per_packet")),
+    Legacy("LIDIS_HOST", ("transport", "lidis_host"), plugin="transport_lidi"),
+    Legacy("LIDIS_PORT", ("transport", "lidis_port"), plugin="transport_lidi"),
+    Legacy("PACKET_RECEIVER_HOST", ("transport", "packet_receiver_host"), plugin="transport_lidi"),
+    Legacy("PACKET_RECEIVER_PORT", ("transport", "packet_receiver_port"), plugin="transport_lidi"),
+    Legacy(
+        "RECEIVER_BUFFER_MAX_ITEMS",
+        ("transport", "receiver_buffer_max_items"),
+        plugin="transport_lidi",
+    ),
     Legacy("EXPECT_PACKET_EVERY", ("receiver", "expect_packet_every")),
     Legacy("S3REMOVER_RUN_EVERY", ("cleaner", "run_every")),
     Legacy("S3REMOVER_EXPIRE_TRANSFERABLES_AFTER", ("cleaner", "expire_after")),
@@ -148,6 +151,9 @@ def combined(given: Mapping[str, str]) -> Iterator[tuple[Path, Any, str | None, 
         yield ("storage", "endpoint"), url, "storage_minio", "MINIO_ENDPOINT"
         if "MINIO_ENABLED" not in given:
             yield ("storage", "plugin"), "storage_minio", None, "MINIO_ENDPOINT"
+    for name in ("LIDIS_HOST", "PACKET_RECEIVER_HOST"):
+        if name in given:
+            yield ("transport", "plugin"), "transport_lidi", None, name
 
 
 def database_url(given: Mapping[str, str]) -> str:

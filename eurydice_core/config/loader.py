@@ -17,7 +17,7 @@ from eurydice_core.config.schema import FIELDS
 from eurydice_core.config.settings import Settings
 from eurydice_core.errors import ConfigurationError
 
-__all__ = ["Loaded", "load_settings"]
+__all__ = ["Loaded", "find_settings", "load_settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +41,31 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     Raises:
         ConfigurationError: one line for every problem.
     """
-    file = find_file(path, environ)
-    written = read_file(file) if file else Layer({}, {})
-    environment = read_environment(environ)
-    legacy = read_legacy(environ, [environment.values, written.values])
-    layers = (environment, legacy, written)
-    if not any(layer.values or layer.problems for layer in layers):
+    found = find_settings(path, environ)
+    if found is None:
         raise ConfigurationError(
             "there is no configuration: make one with 'eurydice init origin' or 'eurydice init"
             " destination', or name its file with --config or EURYDICE_CONFIG"
         )
-    settings, origins = validated(layers)
+    return found
+
+
+def find_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded | None:
+    """Read the settings, or return None if nobody ever set one.
+
+    A legacy name alone is no sign: other programs have a `LOG_LEVEL` too. The secret of
+    the association is, which that system could not run without.
+
+    Raises:
+        ConfigurationError: one line for every problem.
+    """
+    file = find_file(path, environ)
+    written = read_file(file) if file else Layer({}, {})
+    environment = read_environment(environ)
+    legacy = read_legacy(environ, [environment.values, written.values])
+    if not (file or environment.values or environment.problems or "link" in legacy.values):
+        return None
+    settings, origins = validated((environment, legacy, written))
     return Loaded(settings=settings, origins=origins, file=file)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from eurydice_core.config.schema import FIELDS, is_secret, nearest, quantity, table_at, variable
 from eurydice_core.config.settings import Settings
-from eurydice_core.model.quantities import format_duration, format_size
+from eurydice_core.config.values import written
 
 __all__ = ["problems_of", "title"]
 
@@ -20,7 +19,6 @@ BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "less_than": ("less than", "lt"),
 }
-UNITS = {"size": format_size, "duration": format_duration}
 
 Path = tuple[str, ...]
 
@@ -100,14 +98,10 @@ def too_short(details: ErrorDetails) -> str:
 def out_of_bounds(details: ErrorDetails, path: Path) -> str:
     """Name the bound and the value, in the setting's own unit."""
     words, name = BOUNDS[details["type"]]
-    show = UNITS.get(quantity(path) or "", str)
-    return f"must be {words} {show(details['ctx'][name])}, is {read(details['input'], path)}"
-
-
-def read(value: Any, path: Path) -> str:
-    """Return a refused value as people should see it."""
-    unit = quantity(path)
-    return UNITS[unit](value) if unit and isinstance(value, int | float) else str(value)
+    bound, value = (
+        written(number, quantity(path)) for number in (details["ctx"][name], details["input"])
+    )
+    return f"must be {words} {bound}, is {value}"
 
 
 def unknown_key(path: Path) -> str:

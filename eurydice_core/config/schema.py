@@ -22,6 +22,7 @@ __all__ = [
     "nearest",
     "quantity",
     "table_at",
+    "unit_of",
     "variable",
 ]
 
@@ -87,10 +88,13 @@ def table_at(path: Path) -> type[BaseModel] | None:
 
 
 def quantity(path: Path) -> str | None:
-    """Return `size` or `duration` for a setting that has a unit."""
-    marks = (
-        [getattr(mark, "func", None) for mark in FIELDS[path].metadata] if path in FIELDS else []
-    )
+    """Return `size` or `duration` for a setting of the core that has a unit."""
+    return unit_of(FIELDS[path]) if path in FIELDS else None
+
+
+def unit_of(field: FieldInfo) -> str | None:
+    """Return `size` or `duration` for a field that is one."""
+    marks = [getattr(mark, "func", None) for mark in field.metadata]
     if parse_size in marks:
         return "size"
     return "duration" if parse_duration in marks else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -28,6 +29,8 @@ __all__ = [
     "Settings",
     "UploadSettings",
 ]
+
+PASSWORD = re.compile(r"((?<=://)[^/:@]*:(?=.*@)|[?&]password=)([^@&]|@(?=.*@))*")
 
 MIB = 2**20
 TIB = 2**40
@@ -75,6 +78,11 @@ class DatabaseSettings(Table):
     busy_timeout: Seconds = Field(
         default=30.0, ge=0, description="How long to wait for a locked database or a connection."
     )
+
+    @property
+    def masked_url(self) -> str:
+        """The URL as people may see it: without its password."""
+        return PASSWORD.sub(r"\1***", self.url.get_secret_value())
 
 
 class LinkSettings(Table):
@@ -151,6 +159,13 @@ class PluginList(Table):
     def _refuse_doubles(self) -> PluginList:
         if len(set(self.plugins)) < len(self.plugins):
             raise ValueError(f"names a plugin twice: {', '.join(self.plugins)}")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_strays(self) -> PluginList:
+        for name in self.options:
+            if name not in self.plugins:
+                raise ValueError(f"has a table for {name!r}, which its 'plugins' does not name")
         return self
 
     def options_of(self, name: str) -> dict[str, Any]:
