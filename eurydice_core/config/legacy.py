@@ -18,7 +18,7 @@ from eurydice_core.config.schema import OPEN_TABLES
 from eurydice_core.config.settings import LARGEST_RANGE, SMALLEST_RANGE, split_list
 from eurydice_core.model.quantities import parse_size
 
-__all__ = ["LEGACY", "Legacy", "read_legacy"]
+__all__ = ["COMBINED", "LEGACY", "Legacy", "read_legacy"]
 
 Path = tuple[str, ...]
 
@@ -112,6 +112,14 @@ LEGACY = (
     Legacy("LOG_LEVEL", ("log", "level")),
     Legacy("LOG_TO_FILE", ("log", "file"), log_file),
 )
+
+
+COMBINED = (
+    ("DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD", ("database", "url"), None),
+    ("MINIO_ENDPOINT, MINIO_SECURE", ("storage", "endpoint"), "storage_minio"),
+    ("LIDIS_HOST, PACKET_RECEIVER_HOST", ("transport", "plugin"), None),
+)
+"""Settings that take several variables, or the mere presence of one; see `combined`."""
 
 
 def read_legacy(environ: Mapping[str, str], stronger_first: Sequence[Mapping[str, Any]]) -> Layer:

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from eurydice_core.config.legacy import COMBINED, LEGACY
+from eurydice_core.config.problems import title
 from eurydice_core.config.schema import FIELDS, table_at, unit_of, variable
 from eurydice_core.config.settings import PluginChoice, PluginList, Settings
 from eurydice_core.config.values import written
@@ -32,7 +34,21 @@ def reference() -> str:
     tables: dict[str, list[str]] = {}
     for path, field in FIELDS.items():
         tables.setdefault(path[0] if len(path) > 1 else "", []).append(row(path, field))
-    return "\n".join(line for name, rows in tables.items() for line in section(name, rows))
+    lines = [line for name, rows in tables.items() for line in section(name, rows)]
+    return "\n".join([*lines, *legacy_section()])
+
+
+def legacy_section() -> Iterator[str]:
+    """Yield the names that the settings had in the system before."""
+    yield "## Variables of the existing system"
+    yield ""
+    yield "| variable | setting | only if this plugin is chosen |"
+    yield "|---|---|---|"
+    known = [(entry.name, entry.path, entry.plugin) for entry in LEGACY]
+    for names, path, plugin in [*known, *COMBINED]:
+        variables = ", ".join(f"`{name}`" for name in names.split(", "))
+        yield f"| {variables} | `{title(path)}` | {f'`{plugin}`' if plugin else ''} |"
+    yield ""
 
 
 def section(name: str, rows: list[str]) -> Iterator[str]:

@@ -1,0 +1,178 @@
+"""`eurydice init`: the configuration of a new side, with secrets of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import click
+
+from eurydice_core.errors import ConfigurationError
+from eurydice_core.model.states import Side
+
+__all__ = ["init"]
+
+CONFIG_NAME = "eurydice.toml"
+SECRET_NAME = "link-secret.txt"  # noqa: S105 (a file's name)
+SECRET_BYTES = 32
+
+TEMPLATE = """\
+# The {side} side of Eurydice. Keep this file to yourself: it holds secrets.
+# Every setting, with its default, is in docs/reference/configuration.md; what a plugin
+# takes is shown by `eurydice plugins show NAME`. Check with `eurydice config check`.
+
+side = "{side}"
+state_dir = {state_dir}
+secret_key = "{secret_key}"  # this side's own
+
+[database]
+# Each side has its own. For several processes or machines, use PostgreSQL:
+# url = "postgresql+psycopg://eurydice:password@localhost/eurydice"
+url = {database_url}
+
+[link]
+secret = "{link_secret}"  # the same on both sides
+
+[storage]
+plugin = "storage_fs"  # or storage_minio, for any S3
+root = {root}
+
+[auth]
+plugins = ["auth_basic"]  # asked in order; behind a proxy that knows its users: auth_remoteuser
+
+[transport]
+plugin = "transport_udp"  # or transport_lidi, for a diode driven by lidi
+{transport}
+[api]
+host = "127.0.0.1"  # put a reverse proxy with TLS in front, and name it in trusted_proxies
+port = 8080
+{services}"""
+
+ORIGIN_TRANSPORT = """\
+# host = "127.0.0.1"  # address of the destination's side of the link, where packets are sent
+# port = 7400
+# rate = 1000  # Mbit/s
+"""
+DESTINATION_TRANSPORT = """\
+# bind = "0.0.0.0"  # address that listens for packets: that of the link's interface
+# port = 7400
+"""
+ORIGIN_SERVICES = """
+[scheduler]
+plugin = "scheduler_rotating"  # fair between users; or scheduler_fifo, oldest first
+
+[sender]
+# retain_after_send = "24h"  # so long, what got lost on the link can be sent again
+"""
+DESTINATION_SERVICES = """
+[cleaner]
+# expire_after = "7days"  # how long received files are kept
+"""
+
+
+@click.command()
+@click.argument("side", type=click.Choice([side.value for side in Side]))
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Directory for the configuration and everything it names; the current one by default.",
+)
+@click.option(
+    "--link-secret-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with the secret that `eurydice init` of the other side wrote.",
+)
+@click.option("--force", is_flag=True, help="Replace a configuration that is there.")
+def init(side: str, directory: Path, link_secret_file: Path | None, force: bool) -> None:
+    """Write the configuration of a new side, origin or destination."""
+    place = directory.absolute()
+    config = place / CONFIG_NAME
+    if config.exists() and not force:
+        raise ConfigurationError(f"{config} is there already: use --force to replace it")
+    shared = place / SECRET_NAME
+    if link_secret_file is None and shared.exists():
+        raise ConfigurationError(
+            f"{shared} is there already: to use that secret, add --link-secret-file {shared}"
+        )
+    secret = read_secret(link_secret_file) if link_secret_file else new_secret()
+    place.mkdir(parents=True, exist_ok=True)
+    if link_secret_file is None:
+        write_private(shared, f"{secret}\n")
+    write_private(config, content(side, place, secret))
+    click.echo(f"wrote {config}")
+    announce(side, config, None if link_secret_file else shared)
+
+
+def new_secret() -> str:
+    """Return a secret that nobody can guess."""
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def read_secret(path: Path) -> str:
+    """Return the secret that both sides share.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no secret of ours.
+    """
+    try:
+        secret = path.read_text().strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a text"
+        raise ConfigurationError(f"--link-secret-file: cannot read {path}: {reason}") from error
+    if len(secret) < SECRET_BYTES or not secret.isprintable() or set(secret) & set('"\\'):
+        raise ConfigurationError(
+            f"--link-secret-file: {path} does not hold a secret of one line,"
+            f" at least {SECRET_BYTES} characters and no quotes or backslashes"
+        )
+    return secret
+
+
+def content(side: str, place: Path, link_secret: str) -> str:
+    """Return the text of the configuration."""
+    origin = side == Side.ORIGIN
+    return TEMPLATE.format(
+        side=side,
+        state_dir=toml(place / "state"),
+        secret_key=new_secret(),
+        database_url=toml(f"sqlite:///{place / f'{side}.db'}"),
+        link_secret=link_secret,
+        root=toml(place / "data"),
+        transport=ORIGIN_TRANSPORT if origin else DESTINATION_TRANSPORT,
+        services=ORIGIN_SERVICES if origin else DESTINATION_SERVICES,
+    )
+
+
+def toml(value: object) -> str:
+    """Return a text as TOML has it, whatever is in it."""
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first moment on.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+
+
+def announce(side: str, config: Path, shared: Path | None) -> None:
+    """Say what to do next."""
+    if shared is not None:
+        other = Side.DESTINATION if side == Side.ORIGIN else Side.ORIGIN
+        click.echo(f"wrote {shared}: carry it to the other machine, and there run")
+        click.echo(f"  eurydice init {other} --link-secret-file {shared.name}")
+        click.echo("then delete it: both configurations hold the secret")
+    click.echo("next, on this machine:")
+    for command in ("config check", "migrate", "run"):
+        click.echo(f"  eurydice --config {config} {command}")

@@ -1,0 +1,119 @@
+"""The `eurydice` command: finds its subcommands by name, and reports errors in one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eurydice_core import __version__
+from eurydice_core.errors import EurydiceError
+
+if TYPE_CHECKING:
+    from eurydice_core.config import Loaded
+
+__all__ = ["Invocation", "eurydice", "main", "pass_invocation"]
+
+INTERRUPTED = 130  # what a shell reports of a process that ended by Ctrl-C
+
+COMMANDS = {
+    "demo": ("eurydice_core.cli.demo:demo", "Carry a file across both sides, on this machine."),
+    "init": ("eurydice_core.cli.init:init", "Write the configuration of a new side."),
+    "config": ("eurydice_core.cli.config:config", "Check the configuration, or show it."),
+    "migrate": ("eurydice_core.cli.migrate:migrate", "Make the database ready for this version."),
+    "run": ("eurydice_core.cli.run:run", "Run the services of this side."),
+    "user": ("eurydice_core.cli.user:user", "Manage the accounts of this side."),
+    "plugins": ("eurydice_core.cli.plugins:plugins", "List the installed plugins, or show one."),
+}
+"""Name -> where the command is, and the line about it, so that `--help` imports none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What was said before the subcommand, and the environment it was said in."""
+
+    config: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def load(self) -> Loaded:
+        """Read the settings.
+
+        Raises:
+            ConfigurationError: there are none, or one line for every problem with them.
+        """
+        from eurydice_core.config import load_settings
+
+        return load_settings(self.config, self.environ)
+
+
+pass_invocation = click.make_pass_decorator(Invocation)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order that a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one subcommand."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{name} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Configuration file; else EURYDICE_CONFIG, ./eurydice.toml, /etc/eurydice/eurydice.toml.",
+)
+@click.version_option(__version__, prog_name="eurydice")
+@click.pass_context
+def eurydice(context: click.Context, config: Path | None) -> None:
+    """Carry files through a one-way link between two networks."""
+    from eurydice_core import log
+
+    # What a service logs, and where, it sets up itself from its settings.
+    log.configure(level="INFO" if os.environ.get("EURYDICE_TRACE_PLUGINS") else "WARNING")
+    context.obj = Invocation(config, os.environ)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        return exit_code(eurydice.main(arguments, prog_name="eurydice", standalone_mode=False))
+    except EurydiceError as error:
+        for line in str(error).splitlines():
+            click.echo(f"eurydice: error: {line}", err=True)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; and so that Python does not flush it at exit:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def exit_code(result: Any) -> int:
+    """Return what `ctx.exit` was called with; commands themselves return nothing."""
+    return result if isinstance(result, int) else 0
