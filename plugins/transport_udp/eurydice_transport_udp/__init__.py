@@ -1,1 +1,39 @@
 """The native one-way link: UDP with erasure coding and pacing."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from eurydice_core.hookspecs import TransportPlugin, hookimpl
+from eurydice_core.interfaces.transport import PacketReceiver, PacketSender, Transport
+from eurydice_transport_udp.receiver import open_receiver
+from eurydice_transport_udp.sender import open_sender
+from eurydice_transport_udp.settings import Settings
+
+__all__ = ["Settings", "UdpTransport", "eurydice_transport"]
+
+
+class UdpTransport(Transport):
+    """Packets as erasure-coded datagrams, with nothing ever coming back."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def sender(self) -> AbstractContextManager[PacketSender]:
+        """Open the origin's end: a socket, and nothing that has to be closed in order."""
+        return open_sender(self._settings)
+
+    def receiver(self) -> AbstractContextManager[PacketReceiver]:
+        """Open the destination's end: a bound socket and a process that empties it."""
+        return open_receiver(self._settings)
+
+
+@hookimpl
+def eurydice_transport() -> TransportPlugin:
+    """Offer the native link."""
+    return TransportPlugin(
+        name="transport_udp",
+        summary="Through a diode by UDP, with erasure coding and pacing; needs Linux.",
+        settings=Settings,
+        create=lambda settings, context: UdpTransport(settings),
+    )

@@ -1,0 +1,271 @@
+"""Datagrams become packets; no input or output.
+
+Most datagrams come in order and undamaged, many at once, so the common case is a few
+numpy operations for a whole batch. Everything else (reordering, duplicates, damage,
+foreign datagrams) takes the slower way to the same result.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eurydice_transport_udp.arena import Arena, Counter, Slot
+from eurydice_transport_udp.codec import CODECS
+from eurydice_transport_udp.layout import Layout
+from eurydice_transport_udp.wire import (
+    FACTS_SIZE,
+    HEADER_SIZE,
+    Bytes,
+    Words,
+    index_of,
+    intact,
+    is_possible_size,
+    unpack_facts,
+)
+
+__all__ = ["OPEN_PACKETS", "Assembler", "Event", "EventKind", "missing_symbols"]
+
+OPEN_PACKETS = 4
+REMEMBERED_PACKETS = 4096
+SURPLUS = {codec.id: codec.surplus for codec in CODECS}
+FACT_WORDS = FACTS_SIZE // 8
+
+
+class EventKind(IntEnum):
+    """What the collecting process has to tell."""
+
+    STARTED = 0
+    READY = 1
+    LOST = 2
+    DROPPED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a packet."""
+
+    kind: EventKind
+    facts: bytes = bytes(FACTS_SIZE)
+    slot: int = 0
+    missing: int = 0
+    """Symbols of data that did not come."""
+
+
+@dataclass(slots=True)
+class OpenPacket:
+    """A packet of which some datagrams came, and not yet enough."""
+
+    facts: bytes
+    layout: Layout
+    slot: int
+    have: Bytes
+    rows: Bytes
+    surplus: int
+    last_seen: float
+    sources: int = 0
+    repair: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether nothing is missing, or certainly not too much."""
+        if self.sources == self.layout.sources:
+            return True
+        enough = self.sources + self.repair >= self.layout.sources
+        return enough and self.is_decodable(self.surplus)
+
+    def is_decodable(self, surplus: int) -> bool:
+        """Tell whether every block misses nothing, or has `surplus` symbols more than needed."""
+        counts = self.have.reshape(-1, self.layout.blocks).sum(axis=0, dtype=np.int64)
+        short = counts < self.layout.k + surplus
+        return not short.any() or not missing_symbols(self.layout, self.have)[:, short].any()
+
+
+def missing_symbols(layout: Layout, have: Bytes) -> NDArray[np.bool_]:
+    """Return for each row and block whether its symbol of data is missing."""
+    data = have[: layout.first_repair].reshape(layout.k, layout.blocks)
+    absent: NDArray[np.bool_] = data == 0
+    return absent
+
+
+class Assembler:
+    """Places datagrams into the slots of an arena, and tells when a packet is whole.
+
+    At most `OPEN_PACKETS` are open at a time, and at most `buffer_packets` wait for their
+    consumer; whatever arrives, memory is bounded and nothing waits for ever.
+    """
+
+    def __init__(self, arena: Arena, *, buffer_packets: int, timeout: float) -> None:
+        self.events: deque[Event] = deque()
+        self._arena = arena
+        self._timeout = timeout
+        self._buffer_packets = buffer_packets
+        self._free = list(range(min(arena.slots, OPEN_PACKETS + buffer_packets)))
+        self._ready: set[int] = set()
+        self._open: dict[bytes, OpenPacket] = {}
+        self._closed: OrderedDict[bytes, None] = OrderedDict()
+        self._next_expiry = 0.0
+
+    @property
+    def lent(self) -> int:
+        """How many slots the consumer has not given back."""
+        return len(self._ready)
+
+    def release(self, slots: Iterable[int]) -> None:
+        """Take back slots whose packets the consumer has copied."""
+        for slot in slots:
+            if slot in self._ready:
+                self._ready.discard(slot)
+                self._free.append(slot)
+
+    def feed(self, datagrams: Bytes, size: int, now: float) -> None:
+        """Take datagrams of this size that lie one behind the other.
+
+        The last one may be shorter, and is then none of ours.
+        """
+        count, rest = divmod(len(datagrams), size) if size else (1, 0)
+        self._count(Counter.DATAGRAMS, count + bool(rest))
+        self._count(Counter.DATAGRAM_BYTES, len(datagrams))
+        self._count(Counter.REFUSED, bool(rest))
+        if not is_possible_size(size):
+            self._count(Counter.REFUSED, count)
+            return
+        rows = datagrams[: count * size].view(np.uint64).reshape(count, size // 8)
+        good = intact(rows)
+        if not good.all():
+            self._count(Counter.REFUSED, count - int(good.sum()))
+            rows = rows[good]
+        self._sort(rows, now)
+        if now >= self._next_expiry:
+            self.expire(now)
+
+    def expire(self, now: float) -> None:
+        """Close packets that have waited too long for their next datagram."""
+        for packet in [*self._open.values()]:
+            if now - packet.last_seen >= self._timeout:
+                self._close(packet)
+        self._next_expiry = now + self._timeout / 4
+
+    def _sort(self, rows: Words, now: float) -> None:
+        """Split a batch by packet; in nearly all cases it is of one packet."""
+        while len(rows):
+            same = (rows[:, :FACT_WORDS] == rows[0, :FACT_WORDS]).all(axis=1)
+            self._take(rows if same.all() else rows[same], now)
+            rows = rows[~same]
+
+    def _take(self, rows: Words, now: float) -> None:
+        facts = rows[0, :FACT_WORDS].tobytes()
+        if facts in self._closed:
+            self._count(Counter.SURPLUS, len(rows))
+            return
+        packet = self._open.get(facts) or self._begin(facts, rows.shape[1] * 8, now)
+        if packet is None:
+            self._count(Counter.REFUSED, len(rows))
+            return
+        packet.last_seen = now
+        self._place(packet, rows)
+        if packet.is_complete:
+            self._hand_over(packet)
+
+    def _begin(self, facts: bytes, size: int, now: float) -> OpenPacket | None:
+        """Open a packet; the one that has been silent for longest makes room if need be."""
+        parsed = unpack_facts(facts)
+        if parsed is None:
+            return None
+        layout = parsed[1]
+        if (
+            size != HEADER_SIZE + layout.symbol_size
+            or layout.codec not in SURPLUS
+            or layout.length > self._arena.max_packet
+            or not layout.is_sound(capacity=self._arena.capacity)
+        ):
+            return None
+        if len(self._open) >= OPEN_PACKETS:
+            self._close(min(self._open.values(), key=lambda packet: packet.last_seen))
+        number = self._free.pop()
+        have, rows = prepare(layout, self._arena.slot(number))
+        packet = OpenPacket(facts, layout, number, have, rows, SURPLUS[layout.codec], now)
+        self._open[facts] = packet
+        return packet
+
+    def _place(self, packet: OpenPacket, rows: Words) -> None:
+        """Copy symbols to where they belong, each once."""
+        layout = packet.layout
+        index = index_of(rows)
+        first, last = int(index[0]), int(index[-1])
+        in_order = last - first == len(index) - 1 and bool((np.diff(index) == 1).all())
+        in_range = last < layout.sources or (first >= layout.first_repair and last < layout.symbols)
+        if in_order and in_range and not packet.have[first : last + 1].any():
+            packet.have[first : last + 1] = 1
+            packet.rows[first : last + 1] = rows.view(np.uint8)[:, HEADER_SIZE:]
+        else:
+            index = self._place_unordered(packet, rows, index)
+        sources = int((index < layout.sources).sum())
+        packet.sources += sources
+        packet.repair += len(index) - sources
+
+    def _place_unordered(
+        self, packet: OpenPacket, rows: Words, index: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        layout = packet.layout
+        valid = (index < layout.sources) | (
+            (index >= layout.first_repair) & (index < layout.symbols)
+        )
+        self._count(Counter.REFUSED, len(index) - int(valid.sum()))
+        rows, index = rows[valid], index[valid]
+        distinct, at = np.unique(index, return_index=True)
+        new = packet.have[distinct] == 0
+        self._count(Counter.DUPLICATES, len(index) - int(new.sum()))
+        placed: NDArray[np.int64] = distinct[new]
+        packet.have[placed] = 1
+        packet.rows[placed] = rows[at[new]].view(np.uint8)[:, HEADER_SIZE:]
+        return placed
+
+    def _close(self, packet: OpenPacket) -> None:
+        """Give up waiting: what is there is enough, or the packet is lost."""
+        if packet.is_decodable(surplus=0):
+            self._hand_over(packet)
+            return
+        self._count(Counter.LOST_PACKETS, 1)
+        missing = packet.layout.sources - packet.sources
+        self._forget(packet, EventKind.LOST, missing)
+
+    def _hand_over(self, packet: OpenPacket) -> None:
+        missing = packet.layout.sources - packet.sources
+        if len(self._ready) >= self._buffer_packets:
+            self._count(Counter.DROPPED, 1)
+            self._forget(packet, EventKind.DROPPED, missing)
+            return
+        self._ready.add(packet.slot)
+        self._end(packet)
+        self.events.append(Event(EventKind.READY, packet.facts, packet.slot, missing))
+
+    def _forget(self, packet: OpenPacket, kind: EventKind, missing: int) -> None:
+        self._free.append(packet.slot)
+        self._end(packet)
+        self.events.append(Event(kind, packet.facts, packet.slot, missing))
+
+    def _end(self, packet: OpenPacket) -> None:
+        """Remember a packet, so that what still comes of it does not open it again."""
+        del self._open[packet.facts]
+        self._closed[packet.facts] = None
+        if len(self._closed) > REMEMBERED_PACKETS:
+            self._closed.popitem(last=False)
+
+    def _count(self, counter: Counter, amount: int) -> None:
+        self._arena.counts[counter] += amount
+
+
+def prepare(layout: Layout, slot: Slot) -> tuple[Bytes, Bytes]:
+    """Clear a slot for a packet: nothing is there but the padding, which is zeros."""
+    have = slot.have[: layout.symbols]
+    rows = slot.data[: layout.symbols * layout.symbol_size].reshape(-1, layout.symbol_size)
+    have[:] = 0
+    have[layout.sources : layout.first_repair] = 1
+    rows[layout.sources : layout.first_repair] = 0
+    return have, rows

@@ -1,0 +1,111 @@
+"""The process that takes datagrams from the kernel, and does nothing else.
+
+A diode cannot be told to wait, and the kernel's buffer is small, so this must not share
+an interpreter lock with whoever unpacks, decodes and stores. It places symbols into memory
+shared with the receiver and says over a socket pair which slot holds a whole packet.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import deque
+
+import numpy as np
+
+from eurydice_transport_udp.arena import Arena, Counter
+from eurydice_transport_udp.assembly import Assembler, Event, EventKind
+from eurydice_transport_udp.sockets import overflow_count, segment_size
+
+__all__ = ["collect", "main", "pack_event", "pack_release", "unpack_event"]
+
+BUFFER_BYTES = 1 << 16
+ANCILLARY_BYTES = 128
+MAX_PENDING_EVENTS = 1000
+EVENT = struct.Struct("=BHI32s")
+RELEASE = struct.Struct("=H")
+
+
+def pack_event(event: Event) -> bytes:
+    """Return an event as a message to the receiver."""
+    return EVENT.pack(event.kind, event.slot, event.missing, event.facts)
+
+
+def unpack_event(message: bytes) -> Event:
+    """Return the event of a message."""
+    kind, slot, missing, facts = EVENT.unpack(message)
+    return Event(EventKind(kind), facts, slot, missing)
+
+
+def pack_release(slot: int) -> bytes:
+    """Return the message that gives a slot back."""
+    return RELEASE.pack(slot)
+
+
+def collect(
+    data: socket.socket, control: socket.socket, assembler: Assembler, arena: Arena
+) -> None:
+    """Receive until the receiver hangs up."""
+    buffer = np.empty(BUFFER_BYTES, np.uint8)
+    while True:
+        try:
+            size, ancillary, _, _ = data.recvmsg_into([buffer.data], ANCILLARY_BYTES)
+        except BlockingIOError:  # nothing came for a while
+            assembler.expire(time.monotonic())
+            waiting = True
+        else:
+            assembler.feed(buffer[:size], segment_size(ancillary, size), time.monotonic())
+            waiting = False
+            dropped = overflow_count(ancillary) if len(ancillary) > 1 else None
+            if dropped is not None:
+                arena.counts[Counter.KERNEL_DROPS] = dropped
+        if not tell(control, assembler.events):
+            return
+        if (waiting or assembler.lent) and not take_back(control, assembler):
+            return
+
+
+def tell(control: socket.socket, events: deque[Event]) -> bool:
+    """Send events on, keeping those the receiver has no room for; False if it is gone."""
+    while events:
+        try:
+            control.send(pack_event(events[0]), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if len(events) > MAX_PENDING_EVENTS:
+                ready = [event for event in events if event.kind is EventKind.READY]
+                events.clear()
+                events.extend(ready)
+            return True
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        events.popleft()
+    return True
+
+
+def take_back(control: socket.socket, assembler: Assembler) -> bool:
+    """Take slots back that the receiver has emptied; False if it is gone."""
+    while True:
+        try:
+            message = control.recv(RELEASE.size, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        if not message:
+            return False
+        assembler.release(RELEASE.unpack(message))
+
+
+def main() -> None:
+    """Run in a process of its own: descriptors and limits come as arguments."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the receiver ends us, after its own last packet
+    arguments = sys.argv[1:]
+    data_fd, control_fd, arena_fd, slots, max_packet, buffer_packets = map(int, arguments[:6])
+    arena = Arena(arena_fd, slots, max_packet)
+    assembler = Assembler(arena, buffer_packets=buffer_packets, timeout=float(arguments[6]))
+    with socket.socket(fileno=data_fd) as data, socket.socket(fileno=control_fd) as control:
+        control.send(pack_event(Event(EventKind.STARTED)))
+        collect(data, control, assembler, arena)

@@ -1,0 +1,107 @@
+"""The collecting process, seen from the receiver: started, listened to, ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+
+from eurydice_core.errors import TransportError
+from eurydice_transport_udp.arena import Arena
+from eurydice_transport_udp.assembly import OPEN_PACKETS, Event, EventKind
+from eurydice_transport_udp.collector import EVENT, pack_release, unpack_event
+from eurydice_transport_udp.settings import Settings
+
+__all__ = ["CollectorEnded", "CollectorProcess"]
+
+START_SECONDS = 60.0
+
+
+class CollectorEnded(Exception):
+    """The collecting process is gone, with what it had in hand."""
+
+
+class CollectorProcess:
+    """One run of the collecting process, with memory and a socket pair of its own."""
+
+    def __init__(self, data: socket.socket, settings: Settings) -> None:
+        self._closing = ExitStack()
+        try:
+            self._start(data, settings)
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def next_event(self, timeout_seconds: float) -> Event | None:
+        """Return what the process tells next, or None if it stays silent for that time.
+
+        Raises:
+            CollectorEnded: it cannot tell anything any more.
+        """
+        if not select.select([self._control], [], [], timeout_seconds)[0]:
+            return None
+        try:
+            message = self._control.recv(EVENT.size)
+        except ConnectionResetError:
+            message = b""
+        if not message:
+            raise CollectorEnded
+        return unpack_event(message)
+
+    def release(self, slot: int) -> None:
+        """Give a slot back."""
+        try:
+            self._control.send(pack_release(slot))
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the next event says so
+
+    def close(self) -> None:
+        """End the process; what it had not handed over is lost."""
+        self._closing.close()
+
+    def _start(self, data: socket.socket, settings: Settings) -> None:
+        slots = OPEN_PACKETS + settings.buffer_packets
+        fd = os.memfd_create("eurydice-packets")
+        try:
+            self.arena = Arena(fd, slots, settings.max_packet)
+            self._closing.callback(self.arena.close)
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._closing.callback(self._control.close)
+            limits = (slots, settings.max_packet, settings.buffer_packets)
+            with theirs:
+                self._spawn((data.fileno(), theirs.fileno(), fd), limits, settings)
+        finally:
+            os.close(fd)
+        self._await_start()
+
+    def _spawn(
+        self, descriptors: tuple[int, ...], limits: tuple[int, ...], settings: Settings
+    ) -> None:
+        numbers = [str(number) for number in (*descriptors, *limits)]
+        program = "from eurydice_transport_udp.collector import main; main()"
+        self._process = subprocess.Popen(  # noqa: S603 - our own program and our own numbers
+            # -P: the current directory is no place to import from
+            [sys.executable, "-P", "-c", program, *numbers, str(settings.reassembly_timeout)],
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C at a terminal is for the receiver
+        )
+        self._closing.callback(self._end)
+
+    def _await_start(self) -> None:
+        try:
+            event = self.next_event(START_SECONDS)
+        except CollectorEnded:
+            event = None
+        if event is None or event.kind is not EventKind.STARTED:
+            raise TransportError(
+                "the collecting process of the link did not start: its error is above;"
+                f" check that {sys.executable} can import eurydice_transport_udp"
+            )
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,160 @@
+"""The origin's end: packets leave as datagrams, at the pace that was set."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from loguru import logger
+
+from eurydice_core.errors import LinkDown, TransportError
+from eurydice_core.interfaces.storage import Buffer
+from eurydice_core.interfaces.transport import PacketSender
+from eurydice_transport_udp.codec import choose_codec
+from eurydice_transport_udp.encoder import PacketEncoder
+from eurydice_transport_udp.layout import MAX_LENGTH
+from eurydice_transport_udp.pace import Pace
+from eurydice_transport_udp.settings import UDP_OVER_IPV4, UDP_OVER_IPV6, Settings
+from eurydice_transport_udp.sockets import Address, open_sending_socket, segmentation
+from eurydice_transport_udp.wire import Bytes
+
+__all__ = ["UdpSender", "open_sender"]
+
+MAX_SEGMENTS = 64  # the kernel's limit of datagrams cut from one buffer
+MAX_CALL_BYTES = 65_507
+RETRY_SECONDS = 0.001
+QUEUE_FULL = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}
+NO_SEGMENTATION = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
+
+
+@contextmanager
+def open_sender(settings: Settings) -> Iterator[UdpSender]:
+    """Open the origin's end.
+
+    Raises:
+        TransportError: the host is unknown, or the codec is not installed.
+    """
+    codec = choose_codec(settings.codec)
+    sock, address = open_sending_socket(settings)
+    with sock:
+        plan = settings.plan(ipv6=sock.family == socket.AF_INET6)
+        encoder = PacketEncoder(plan, codec, secrets.randbits(64))
+        logger.info(
+            "sending to {}:{} at {}, {} bytes of data a datagram, {} % of {} repair",
+            settings.host,
+            settings.port,
+            f"{settings.rate:g} Mbit/s" if settings.rate else "any speed",
+            plan.symbol_size,
+            settings.repair,
+            codec.name,
+        )
+        yield UdpSender(sock, address, settings, encoder, Pace(settings.rate))
+
+
+class UdpSender(PacketSender):
+    """Sends without ever hearing anything."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        address: Address,
+        settings: Settings,
+        encoder: PacketEncoder,
+        pace: Pace,
+    ) -> None:
+        self._socket = sock
+        self._address = address
+        self._settings = settings
+        self._encoder = encoder
+        self._pace = pace
+        self._overhead = UDP_OVER_IPV6 if sock.family == socket.AF_INET6 else UDP_OVER_IPV4
+        self._number = 0
+        self._kernel_cuts = True
+        self._counts = Counter(packets=0, bytes=0, datagrams=0, wire_bytes=0, waits=0, failed=0)
+
+    def send(self, packet: Buffer) -> None:
+        """Return once the kernel has taken the last datagram."""
+        length = memoryview(packet).nbytes
+        if length > self._settings.max_packet:
+            raise TransportError(
+                f"a packet of {length} bytes is larger than [transport] max_packet,"
+                f" {self._settings.max_packet}: raise it on both sides, or lower packet_size"
+            )
+        # A number is never used twice: datagrams of a broken attempt must not mix with another's.
+        layout = self._encoder.layout(self._number, length)
+        self._number = (self._number + 1) & MAX_LENGTH
+        try:
+            for datagrams in self._encoder.datagrams(layout, packet):
+                self._send_paced(datagrams)
+        except LinkDown:
+            self._counts["failed"] += 1
+            raise
+        self._counts["packets"] += 1
+        self._counts["bytes"] += length
+
+    def counters(self) -> Mapping[str, int]:
+        """Return packets, bytes, datagrams, and how often a full queue was waited for."""
+        return dict(self._counts)
+
+    def _send_paced(self, datagrams: Bytes) -> None:
+        size = datagrams.shape[1]
+        most = max(1, min(MAX_SEGMENTS, MAX_CALL_BYTES // size))
+        at_once = self._pace.datagrams_at_once(size + self._overhead, most)
+        for first in range(0, len(datagrams), at_once):
+            batch = datagrams[first : first + at_once]
+            wire_bytes = batch.nbytes + len(batch) * self._overhead
+            self._pace.take(wire_bytes)
+            self._send_batch(batch)
+            self._counts["datagrams"] += len(batch)
+            self._counts["wire_bytes"] += wire_bytes
+
+    def _send_batch(self, batch: Bytes) -> None:
+        """Let the kernel cut a batch into datagrams, or do it here where it cannot."""
+        if self._kernel_cuts and len(batch) > 1:
+            try:
+                self._hand_over(batch.data, batch.shape[1])
+            except OSError as error:
+                if error.errno not in NO_SEGMENTATION:
+                    raise self._link_down(error) from error
+                logger.info("sending datagrams one by one: {}", os.strerror(error.errno))
+                self._kernel_cuts = False
+            else:
+                return
+        for datagram in batch:
+            try:
+                self._hand_over(datagram.data)
+            except OSError as error:
+                raise self._link_down(error) from error
+
+    def _hand_over(self, data: memoryview, segment: int = 0) -> None:
+        """Give data to the kernel, waiting while its queue is full."""
+        ancillary = segmentation(segment) if segment else []
+        deadline = time.monotonic() + self._settings.send_timeout
+        while True:
+            try:
+                self._socket.sendmsg([data], ancillary, 0, self._address)
+            except ConnectionRefusedError:
+                continue  # an old answer was reported; the data has not gone yet
+            except OSError as error:
+                if error.errno not in QUEUE_FULL or time.monotonic() >= deadline:
+                    raise
+                self._counts["waits"] += 1
+                time.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _link_down(self, error: OSError) -> LinkDown:
+        advice = {
+            errno.EMSGSIZE: "lower [transport] mtu to what the interface carries",
+            errno.ENETUNREACH: "give the interface of the link an address and a route",
+            errno.EPERM: "let the firewall pass it",
+        }.get(error.errno or 0, "check the interface of the link")
+        reason = os.strerror(error.errno or 0).lower()
+        where = f"{self._settings.host}:{self._settings.port}"
+        return LinkDown(f"cannot send to {where}: {reason}; {advice}")
