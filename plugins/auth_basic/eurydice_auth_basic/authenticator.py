@@ -19,7 +19,7 @@ FORWARDING_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-proto"
 
 
 class Settings(PluginSettings):
-    """The keys of `[auth_basic]`."""
+    """The keys of `[auth.auth_basic]`."""
 
     realm: str = Field(
         "api",
@@ -61,7 +61,7 @@ class BasicAuthenticator(Authenticator):
             self._warned = True
             logger.warning(
                 "a password sent over plain HTTP was refused: use HTTPS, or set allow_http in"
-                " [auth_basic]"
+                " [auth.auth_basic]"
             )
         return False
 

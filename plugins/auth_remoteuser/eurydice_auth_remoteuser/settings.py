@@ -30,7 +30,7 @@ def header_name(spelling: str) -> str:
 
 
 class Settings(PluginSettings):
-    """The keys of `[auth_remoteuser]`."""
+    """The keys of `[auth.auth_remoteuser]`."""
 
     header: Annotated[str, AfterValidator(header_name)] = Field(
         "x-remote-user",
