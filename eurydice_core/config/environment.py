@@ -74,5 +74,7 @@ def unknown(name: str) -> str:
     if open_table is not None and open_table != table.lower():
         meant: str | None = variable((open_table, key))
     else:
-        meant = nearest(name, map(variable, FIELDS))
+        names = {variable(path).removeprefix(ENVIRONMENT_PREFIX): path for path in FIELDS}
+        near = nearest(name.removeprefix(ENVIRONMENT_PREFIX), names)
+        meant = variable(names[near]) if near else None
     return f"unknown setting {name}" + (f"; did you mean {meant}?" if meant else "")

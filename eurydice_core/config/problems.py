@@ -98,10 +98,9 @@ def too_short(details: ErrorDetails) -> str:
 def out_of_bounds(details: ErrorDetails, path: Path) -> str:
     """Name the bound and the value, in the setting's own unit."""
     words, name = BOUNDS[details["type"]]
-    bound, value = (
-        written(number, quantity(path)) for number in (details["ctx"][name], details["input"])
-    )
-    return f"must be {words} {bound}, is {value}"
+    bound, given = details["ctx"][name], details["input"]
+    shown = given if isinstance(given, str) else written(given, quantity(path))
+    return f"must be {words} {written(bound, quantity(path))}, is {shown}"
 
 
 def unknown_key(path: Path) -> str:

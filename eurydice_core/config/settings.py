@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from eurydice_core.model.quantities import Seconds, Size
@@ -195,9 +202,7 @@ class ApiSettings(Table):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 for any.")
     workers: int = Field(default=1, ge=1, le=256, description="Server processes.")
-    trusted_proxies: Annotated[
-        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(split_list)
-    ] = Field(
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(split_list)] = Field(
         default=(),
         description="Addresses or networks of reverse proxies whose `X-Forwarded-*` headers are"
         " believed.",

@@ -20,8 +20,9 @@ def written(value: Any, unit: str | None = None) -> str:
     """Return a value in the largest unit that it is a whole number of; secrets are masked."""
     if isinstance(value, SecretStr):
         return MASK
-    if unit is not None and isinstance(value, int | float) and value > 0:
-        return with_unit(value, SIZES if unit == "size" else DURATIONS)
+    if unit is not None and isinstance(value, int | float):
+        units = SIZES if unit == "size" else DURATIONS
+        return with_unit(value, units) if value > 0 else f"{value:g}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple | set | frozenset):
