@@ -98,12 +98,24 @@ def init(side: str, directory: Path, link_secret_file: Path | None, force: bool)
             f"{shared} is there already: to use that secret, add --link-secret-file {shared}"
         )
     secret = read_secret(link_secret_file) if link_secret_file else new_secret()
-    place.mkdir(parents=True, exist_ok=True)
+    make(place)
     if link_secret_file is None:
         write_private(shared, f"{secret}\n")
     write_private(config, content(side, place, secret))
     click.echo(f"wrote {config}")
     announce(side, config, None if link_secret_file else shared)
+
+
+def make(place: Path) -> None:
+    """Make a directory and those above it.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make {place}: {error.strerror}") from error
 
 
 def new_secret() -> str:

@@ -23,7 +23,10 @@ INTERRUPTED = 130  # what a shell reports of a process that ended by Ctrl-C
 
 COMMANDS = {
     "demo": ("eurydice_core.cli.demo:demo", "Carry a file across both sides, on this machine."),
-    "init": ("eurydice_core.cli.init:init", "Write the configuration of a new side."),
+    "init": (
+        "eurydice_core.cli.init:init",
+        "Write the configuration of a new side, origin or destination.",
+    ),
     "config": ("eurydice_core.cli.config:config", "Check the configuration, or show it."),
     "migrate": ("eurydice_core.cli.migrate:migrate", "Make the database ready for this version."),
     "run": ("eurydice_core.cli.run:run", "Run the services of this side."),

@@ -1,0 +1,150 @@
+"""`eurydice config` and `eurydice init`, which makes what the other checks."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from eurydice_core.config import load_settings
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("side", ["origin", "destination"])
+def test_what_init_writes_is_private_and_passes_the_check(eurydice, tmp_path, side):
+    place = tmp_path / "new" / side
+    code, out, err = eurydice("init", side, "--dir", place)
+    assert (code, err) == (0, "")
+    config = place / "eurydice.toml"
+    assert str(config) in out
+    assert mode(config) == 0o600
+    code, out, err = eurydice("--config", config, "config", "check")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"OK: {config} ({side}: storage_fs, auth_basic, ")
+    settings = load_settings(config, {}).settings
+    assert settings.state_dir == place / "state"
+    assert settings.storage.options == {"root": str(place / "data")}
+    assert settings.database.masked_url == f"sqlite:///{place}/{side}.db"
+
+
+def test_the_other_side_is_made_with_the_secret_that_the_first_wrote(eurydice, tmp_path):
+    _, out, _ = eurydice("init", "origin", "--dir", tmp_path / "a")
+    shared = tmp_path / "a" / "link-secret.txt"
+    assert mode(shared) == 0o600
+    assert f"eurydice init destination --link-secret-file {shared.name}" in out
+    code, out, _ = eurydice(
+        "init", "destination", "--dir", tmp_path / "b", "--link-secret-file", shared
+    )
+    assert code == 0
+    assert not (tmp_path / "b" / "link-secret.txt").exists()
+    a, b = (load_settings(tmp_path / side / "eurydice.toml", {}).settings for side in "ab")
+    assert a.link.secret == b.link.secret
+    assert a.secret_key != b.secret_key
+    assert a.link.secret.get_secret_value() not in out
+
+
+def test_init_uses_this_directory_and_its_file_is_found_there(eurydice, tmp_path):
+    eurydice("init", "origin")
+    code, out, _ = eurydice("config", "check")
+    assert code == 0
+    assert f"OK: {tmp_path}/eurydice.toml" in out
+
+
+def test_a_path_with_odd_characters_survives(eurydice, tmp_path):
+    place = tmp_path / 'a "quoted" \\ ünïcode'
+    assert eurydice("init", "origin", "--dir", place)[0] == 0
+    settings = load_settings(place / "eurydice.toml", {}).settings
+    assert settings.storage.options["root"] == str(place / "data")
+
+
+def test_init_replaces_nothing_unless_forced(eurydice, tmp_path):
+    eurydice("init", "origin")
+    config, shared = tmp_path / "eurydice.toml", tmp_path / "link-secret.txt"
+    before = config.read_text()
+    code, _, err = eurydice("init", "origin")
+    assert code == 1
+    assert "use --force" in err
+    code, _, err = eurydice("init", "origin", "--force")
+    assert code == 1
+    assert f"--link-secret-file {shared}" in err
+    assert config.read_text() == before
+    assert eurydice("init", "origin", "--force", "--link-secret-file", shared)[0] == 0
+    assert config.read_text() != before
+    assert mode(config) == 0o600
+
+
+@pytest.mark.parametrize("content", ["", "short", "x" * 31, "x" * 40 + '"', "x" * 40 + "\ny"])
+def test_init_refuses_a_secret_that_is_none_of_ours(eurydice, tmp_path, content):
+    file = tmp_path / "secret"
+    file.write_text(content)
+    code, _, err = eurydice("init", "destination", "--link-secret-file", file)
+    assert code == 1
+    assert err.startswith(f"eurydice: error: --link-secret-file: {file} does not hold a secret")
+    assert not (tmp_path / "eurydice.toml").exists()
+
+
+def test_init_names_a_secret_file_that_is_not_there(eurydice, tmp_path):
+    code, _, err = eurydice("init", "destination", "--link-secret-file", tmp_path / "none")
+    assert code == 1
+    assert "cannot read" in err
+
+
+def test_init_names_a_directory_that_cannot_be_made(eurydice, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = eurydice("init", "origin", "--dir", tmp_path / "file" / "below")
+    assert code == 1
+    assert err == f"eurydice: error: cannot make {tmp_path / 'file' / 'below'}: Not a directory\n"
+
+
+def test_check_without_a_configuration_points_at_init(eurydice):
+    code, out, err = eurydice("config", "check")
+    assert (code, out) == (1, "")
+    assert "eurydice init origin" in err
+
+
+def test_check_reports_every_problem_of_the_plugins_on_a_line_of_its_own(
+    eurydice, tmp_path, monkeypatch
+):
+    eurydice("init", "origin")
+    monkeypatch.setenv("EURYDICE_STORAGE__ROOTT", "x")
+    monkeypatch.setenv("EURYDICE_TRANSPORT__PORT", "many")
+    monkeypatch.setenv("EURYDICE_AUTH__PLUGINS", "auth_basik")
+    code, out, err = eurydice("config", "check")
+    assert (code, out) == (1, "")
+    lines = [line for line in err.splitlines() if line.startswith("eurydice: error: ")]
+    assert len(lines) == 3
+    assert "[storage] roott: unknown key for storage_fs; did you mean 'root'?" in err
+    assert "no authenticator plugin called 'auth_basik'" in err
+    assert "did you mean 'auth_basic'?" in err
+    assert "[transport] port: " in err
+
+
+def test_show_says_what_is_in_force_and_from_where_and_no_secret(eurydice, tmp_path, monkeypatch):
+    eurydice("init", "origin")
+    monkeypatch.setenv("EURYDICE_DATABASE__URL", "postgresql+psycopg://u:hunter2@h/d")
+    monkeypatch.setenv("EURYDICE_UPLOAD__RANGE_SIZE", "5MiB")
+    code, out, err = eurydice("config", "show")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line for line in out.splitlines()}
+    assert "postgresql+psycopg://u:***@h/d" in rows["database.url"]
+    assert rows["database.url"].endswith("environment EURYDICE_DATABASE__URL")
+    assert rows["upload.range_size"].split()[1] == "5MiB"
+    assert rows["storage.root"].endswith(f"file {tmp_path}/eurydice.toml")
+    assert rows["transport.port"].endswith("default")
+    settings = load_settings(tmp_path / "eurydice.toml", {}).settings
+    for secret in (settings.secret_key, settings.link.secret):
+        assert secret.get_secret_value() not in out
+    assert "hunter2" not in out
+
+
+def test_show_speaks_json(eurydice):
+    eurydice("init", "origin")
+    _, out, _ = eurydice("config", "show", "--json")
+    facts = json.loads(out)
+    assert facts["api.port"]["value"] == "8080"
+    assert facts["log.level"] == {"value": '"INFO"', "origin": "default"}
+    assert facts["link.secret"]["value"] == "***"
