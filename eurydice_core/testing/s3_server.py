@@ -95,6 +95,7 @@ def _started(weed: str, directory: Path, sockets: Path) -> Iterator[S3Server]:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=directory,
+            env={**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},  # it begins with 7
             start_new_session=True,
         )
     try:
