@@ -25,6 +25,8 @@ WAIT_SECONDS = 30.0
 """How long a packet that must come is waited for."""
 QUIET_SECONDS = 0.02
 """How long a receiver is asked where nothing must come."""
+CLOSING_SECONDS = 5.0
+"""How long the far end of a link may take to close after ours."""
 
 SIZES = [48, 1024, 64 * 1024, 64 * 1024 + 1, 5 * 2**20, 33 * 2**20]
 GARBAGE_SIZES = [0, 1, 3, 47, 100, 1400, 9000]
@@ -262,9 +264,9 @@ def open_files() -> int:
 
 def assert_closed(threads: set[threading.Thread], files: int) -> None:
     """Fail unless no more threads and files are open than these, or soon are not."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + CLOSING_SECONDS
     while time.monotonic() < deadline and open_files() > files:
-        time.sleep(0.001)  # the far end of a relay under test may close a moment later
+        time.sleep(0.001)  # nothing tells when the far end has closed
     assert set(threading.enumerate()) <= threads
     assert open_files() <= files
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from eurydice_core.hookspecs import PluginSettings
 
@@ -29,6 +30,15 @@ def header_name(spelling: str) -> str:
     return name
 
 
+def split_list(value: object) -> object:
+    """Take `a, b` or a JSON list for a list, which is how the environment spells one."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
 class Settings(PluginSettings):
     """The keys of `[auth.auth_remoteuser]`."""
 
@@ -36,7 +46,7 @@ class Settings(PluginSettings):
         "x-remote-user",
         description="Header with the user's name; HTTP_X_REMOTE_USER means X-Remote-User.",
     )
-    trusted_proxies: tuple[Network, ...] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(split_list)] = Field(
         (ip_network("127.0.0.1/32"), ip_network("::1/128")),
         min_length=1,
         description="Addresses or networks of the proxies whose header is believed.",

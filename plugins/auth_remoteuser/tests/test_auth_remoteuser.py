@@ -77,7 +77,13 @@ def test_unix_socket_is_trusted_where_settings_say_so():
     assert authenticator.authenticate(request("alice", client=""))
 
 
-@pytest.mark.parametrize("networks", [[], ["nonsense"], ["10.0.0.1/8"]])
+@pytest.mark.parametrize("spelling", ["10.1.0.0/16, fd00::7", '["10.1.0.0/16", "fd00::7"]'])
+def test_list_of_proxies_may_come_from_the_environment(spelling):
+    expected = Settings(trusted_proxies=["10.1.0.0/16", "fd00::7"])
+    assert Settings(trusted_proxies=spelling) == expected
+
+
+@pytest.mark.parametrize("networks", [[], "", "[", ["nonsense"], ["10.0.0.1/8"]])
 def test_list_of_proxies_must_make_sense(networks):
     with pytest.raises(ValidationError):
         Settings(trusted_proxies=networks)
