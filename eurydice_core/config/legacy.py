@@ -9,6 +9,7 @@ ours stops at once), are left alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -181,7 +182,7 @@ def plugins_chosen(layers: Sequence[Mapping[str, Any]]) -> set[str]:
         default = model.model_fields[key].get_default()
         tables = (layer.get(table, {}) for layer in layers)
         value = next((t[key] for t in tables if isinstance(t, Mapping) and key in t), default)
-        names = split_list(value)
-        if isinstance(names, list | tuple):
-            chosen.update(str(name) for name in names)
+        with suppress(ValueError):  # not a list; the models say so, with its place
+            names = split_list(value)
+            chosen.update(map(str, names) if isinstance(names, list | tuple) else ())
     return chosen

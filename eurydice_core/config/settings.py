@@ -67,7 +67,11 @@ class Table(BaseModel):
     """Base of every table: unknown keys are refused, values never change, errors hide them."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        validate_default=True,
     )
 
 
@@ -333,7 +337,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        validate_default=True,
     )
 
     side: Side = Field(description="Which end of the link this is: `origin` or `destination`.")
