@@ -153,8 +153,6 @@ class FsspecStorage(Storage):
         """Turn the filesystem's errors into ours; those of the caller's code never pass here."""
         try:
             yield
-        except StorageError:
-            raise
         except Exception as error:
             raise self.translated(error, key) from error
 

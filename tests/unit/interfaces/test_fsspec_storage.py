@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
 
-from eurydice_core.errors import StorageUnavailable
+from eurydice_core.errors import ObjectMissing, StorageError, StorageUnavailable
 from eurydice_core.interfaces.fsspec_storage import FsspecStorage
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.testing.assembly import put_object
@@ -67,3 +68,47 @@ def test_failure_of_the_filesystem_is_a_storage_that_is_unavailable(
     storage = FsspecStorage(filesystem, str(root))
     with pytest.raises(StorageUnavailable, match=f"the storage at {root} failed: "):
         storage.check()
+
+
+def test_failure_to_clean_up_does_not_hide_what_failed(
+    root: Path, filesystem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: LocalFileOpener) -> None:
+        raise PermissionError("not this time")
+
+    monkeypatch.setattr(LocalFileOpener, "discard", refuse)
+    with pytest.raises(KeyError), FsspecStorage(filesystem, str(root)).write("a"):
+        raise KeyError
+
+
+def test_object_that_shrinks_while_it_is_read_is_told(
+    root: Path, filesystem: LocalFileSystem
+) -> None:
+    storage = FsspecStorage(filesystem, str(root))
+    put_object(storage, "a", bytes(5 * 2**20))
+    chunks = storage.read("a")
+    next(chunks)
+    os.truncate(storage.path("a"), 4 * 2**20)
+    with pytest.raises(StorageError, match="object 'a' ends at byte 4194304 of 5242880"):
+        next(chunks)
+
+
+def test_filesystem_that_gives_back_other_bytes_does_not_pass_the_check(
+    root: Path, filesystem: Any
+) -> None:
+    filesystem.cat_file = lambda path: b"other"
+    with pytest.raises(StorageError, match="is not what is read back"):
+        FsspecStorage(filesystem, str(root)).check()
+
+
+def test_piece_that_shrank_is_told_and_the_object_does_not_appear(
+    root: Path, filesystem: LocalFileSystem
+) -> None:
+    storage = FsspecStorage(filesystem, str(root))
+    assembly = storage.assemble("a", piece_size=10)
+    assembly.put(0, bytes(10))
+    os.truncate(root / ".staging" / "a.parts" / "0", 9)
+    with pytest.raises(StorageError, match="its pieces have 9 bytes and it has 10"):
+        assembly.commit(10)
+    with pytest.raises(ObjectMissing):
+        storage.size("a")

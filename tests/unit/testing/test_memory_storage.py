@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from eurydice_core.errors import StorageError
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.testing.fakes.storage import MemoryStorage
 from eurydice_core.testing.storage import StorageConformance
@@ -43,3 +44,13 @@ def test_pieces_put_since_the_checkpoint_are_gone_after_a_crash() -> None:
     assembly.put(1, b"b")
     storage.assemble("a", piece_size=1, state=state)
     assert storage.staged("a") == {0: b"a"}
+
+
+def test_commit_of_another_length_than_before_is_refused() -> None:
+    storage = MemoryStorage()
+    assembly = storage.assemble("a", piece_size=1)
+    assembly.put(0, b"a")
+    assembly.commit(1)
+    assert storage.keys == {"a"}
+    with pytest.raises(StorageError, match="is not 2 bytes long"):
+        assembly.commit(2)
