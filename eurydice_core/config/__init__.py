@@ -6,19 +6,18 @@ frozen `Settings`, or the one table of them that concerns it.
 
 from __future__ import annotations
 
+from eurydice_core.config.choices import PluginChoice, PluginList
 from eurydice_core.config.loader import Loaded, find_settings, load_settings
-from eurydice_core.config.settings import (
+from eurydice_core.config.settings import Settings
+from eurydice_core.config.tables import (
     ApiSettings,
     AssociationSettings,
     CleanerSettings,
     DatabaseSettings,
     LinkSettings,
     LogSettings,
-    PluginChoice,
-    PluginList,
     ReceiverSettings,
     SenderSettings,
-    Settings,
     UploadSettings,
 )
 

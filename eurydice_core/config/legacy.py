@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from eurydice_core.config.choices import split_list
 from eurydice_core.config.layer import Layer, put
 from eurydice_core.config.schema import OPEN_TABLES
-from eurydice_core.config.settings import LARGEST_RANGE, SMALLEST_RANGE, split_list
+from eurydice_core.config.tables import LARGEST_RANGE, SMALLEST_RANGE
 from eurydice_core.model.quantities import parse_size
 
 __all__ = ["COMBINED", "LEGACY", "Legacy", "read_legacy"]
 
 Path = tuple[str, ...]
+
+DEFAULT_BUCKET = "eurydice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ LEGACY = (
     Legacy("MINIO_ACCESS_KEY", ("storage", "access_key"), plugin="storage_minio"),
     Legacy("MINIO_SECRET_KEY", ("storage", "secret_key"), plugin="storage_minio"),
     Legacy("MINIO_BUCKET_NAME", ("storage", "bucket"), plugin="storage_minio"),
+    Legacy("MINIO_EXPIRATION_DAYS", ("storage", "expiration_days"), plugin="storage_minio"),
     Legacy("TRANSFERABLE_STORAGE_DIR", ("storage", "root"), plugin="storage_fs"),
     Legacy("TRANSFERABLE_RANGE_SIZE", ("upload", "range_size"), range_size),
     Legacy("TRANSFERABLE_MAX_SIZE", ("upload", "max_size")),
@@ -117,7 +121,7 @@ LEGACY = (
 
 COMBINED = (
     ("DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD", ("database", "url"), None),
-    ("MINIO_ENDPOINT, MINIO_SECURE", ("storage", "endpoint"), "storage_minio"),
+    ("MINIO_ENDPOINT, MINIO_SECURE", ("storage", "endpoint_url"), "storage_minio"),
     ("LIDIS_HOST, PACKET_RECEIVER_HOST", ("transport", "plugin"), None),
 )
 """Settings that take several variables, or the mere presence of one; see `combined`."""
@@ -157,7 +161,11 @@ def combined(given: Mapping[str, str]) -> Iterator[tuple[Path, Any, str | None, 
     if "MINIO_ENDPOINT" in given:
         scheme = "https" if is_true(given.get("MINIO_SECURE", "")) else "http"
         url = f"{scheme}://{given['MINIO_ENDPOINT']}"
-        yield ("storage", "endpoint"), url, "storage_minio", "MINIO_ENDPOINT"
+        yield ("storage", "endpoint_url"), url, "storage_minio", "MINIO_ENDPOINT"
+        # Its processes made the bucket when they started.
+        yield ("storage", "create_bucket"), True, "storage_minio", "MINIO_ENDPOINT"
+        if "MINIO_BUCKET_NAME" not in given:
+            yield ("storage", "bucket"), DEFAULT_BUCKET, "storage_minio", "MINIO_ENDPOINT"
         if "MINIO_ENABLED" not in given:
             yield ("storage", "plugin"), "storage_minio", None, "MINIO_ENDPOINT"
     for name in ("LIDIS_HOST", "PACKET_RECEIVER_HOST"):

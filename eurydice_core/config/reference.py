@@ -10,10 +10,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from eurydice_core.config.choices import PluginChoice, PluginList
 from eurydice_core.config.legacy import COMBINED, LEGACY
 from eurydice_core.config.problems import title
 from eurydice_core.config.schema import FIELDS, table_at, unit_of, variable
-from eurydice_core.config.settings import PluginChoice, PluginList, Settings
+from eurydice_core.config.settings import Settings
 from eurydice_core.config.values import written
 
 __all__ = ["default_of", "reference", "type_of"]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from eurydice_core.config.settings import PluginChoice, PluginList, Settings
+from eurydice_core.config.choices import PluginChoice, PluginList
+from eurydice_core.config.settings import Settings
 from eurydice_core.model.quantities import parse_duration, parse_size
 
 __all__ = [

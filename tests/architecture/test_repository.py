@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from eurydice_core import __version__
+from eurydice_core.config.legacy import COMBINED, LEGACY
+from eurydice_core.plugins import discover
+
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRACTS = {c["name"]: c for c in PYPROJECT["tool"]["importlinter"]["contracts"]}
@@ -115,8 +119,6 @@ def test_a_plugin_goes_with_the_core_of_its_own_version(plugin, project):
 
 
 def test_the_version_in_the_package_is_that_of_the_project():
-    from eurydice_core import __version__
-
     assert __version__ == PYPROJECT["project"]["version"]
 
 
@@ -138,6 +140,13 @@ def test_every_list_of_plugins_at_the_root_is_that_of_the_directory():
 )
 def test_a_contract_about_plugins_is_about_all_of_them(contract, key):
     assert set(CONTRACTS[contract][key]) == PACKAGES
+
+
+def test_every_legacy_variable_of_a_plugin_is_a_key_that_the_plugin_has():
+    installed = {plugin.name: plugin.plugin for plugin in discover().installed}
+    known = [(entry.path, entry.plugin) for entry in LEGACY if entry.plugin]
+    for path, name in known + [(path, plugin) for _, path, plugin in COMBINED if plugin]:
+        assert path[-1] in installed[name].settings.model_fields, f"{name} has no key {path[-1]}"
 
 
 def test_every_package_says_that_it_is_typed():

@@ -148,3 +148,35 @@ def test_show_speaks_json(eurydice):
     assert facts["api.port"]["value"] == "8080"
     assert facts["log.level"] == {"value": '"INFO"', "origin": "default"}
     assert facts["link.secret"]["value"] == "***"
+
+
+def test_the_environment_of_the_existing_system_passes_the_check(eurydice, monkeypatch):
+    for name, value in {
+        "EURYDICE_API": "destination",
+        "EURYDICE_VERSION": "latest",
+        "DJANGO_SECRET_KEY": "d" * 50,
+        "USER_ASSOCIATION_TOKEN_SECRET_KEY": "a" * 50,
+        "DB_HOST": "db",
+        "DB_PASSWORD": "hunter2",
+        "MINIO_ENDPOINT": "minio:9000",
+        "MINIO_ACCESS_KEY": "minio",
+        "MINIO_SECRET_KEY": "hunter2",
+        "MINIO_EXPIRATION_DAYS": "8",
+        "REMOTE_USER_HEADER_AUTHENTICATION_ENABLED": "true",
+        "REMOTE_USER_HEADER": "HTTP_X_REMOTE_USER",
+        "SENDER_RANGE_FILLER_CLASS": "FIFOTransferableRangeFiller",
+        "PACKET_RECEIVER_HOST": "0.0.0.0",
+        "PACKET_RECEIVER_PORT": "65432",
+        "RECEIVER_BUFFER_MAX_ITEMS": "4",
+        "TRANSFERABLE_RANGE_SIZE": "500MB",
+    }.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = eurydice("config", "check")
+    assert (code, err) == (0, "")
+    assert out == (
+        "OK: the environment (destination:"
+        " storage_minio, auth_remoteuser, scheduler_fifo, transport_lidi)\n"
+    )
+    _, out, _ = eurydice("config", "show")
+    assert "hunter2" not in out
+    assert "environment MINIO_SECRET_KEY" in out

@@ -44,22 +44,29 @@ def test_minio_is_chosen_and_configured():
         MINIO_SECURE="false",
         MINIO_ACCESS_KEY="me",
         MINIO_SECRET_KEY="mine",
-        MINIO_BUCKET_NAME="eurydice",
+        MINIO_BUCKET_NAME="bucket",
+        MINIO_EXPIRATION_DAYS="8",
         TRANSFERABLE_STORAGE_DIR="/data",
     )
     assert loaded.settings.storage.plugin == "storage_minio"
     assert loaded.settings.storage.options == {
-        "endpoint": "http://minio:9000",
+        "endpoint_url": "http://minio:9000",
         "access_key": "me",
         "secret_key": "mine",
-        "bucket": "eurydice",
+        "bucket": "bucket",
+        "expiration_days": "8",
+        "create_bucket": True,
     }
 
 
 def test_a_minio_endpoint_alone_chooses_minio_as_it_did():
     storage = load(MINIO_ENDPOINT="s3.example.org", MINIO_SECURE="True").settings.storage
     assert storage.plugin == "storage_minio"
-    assert storage.options == {"endpoint": "https://s3.example.org"}
+    assert storage.options == {
+        "endpoint_url": "https://s3.example.org",
+        "bucket": "eurydice",
+        "create_bucket": True,
+    }
 
 
 def test_without_minio_files_are_kept_where_they_were():

@@ -154,3 +154,19 @@ def test_a_plugin_that_fails_to_start_names_itself(plugins, context):
         plugins.create_scheduler("scheduler_no", {"root": "/"}, context)
     with pytest.raises(PluginError, match="created a str, which is no scheduler"):
         plugins.create_scheduler("scheduler_str", {"root": "/"}, context)
+
+
+@pytest.mark.parametrize(
+    ("create", "kind"),
+    [
+        (Plugins.create_storage, "storage"),
+        (Plugins.create_authenticator, "authenticator"),
+        (Plugins.create_scheduler, "scheduler"),
+        (Plugins.create_transport, "transport"),
+        (Plugins.create_web, "web"),
+        (Plugins.create_listener, "event"),
+    ],
+)
+def test_each_kind_is_created_from_its_own_plugins(plugins, context, create, kind):
+    with pytest.raises(PluginError, match=f"no {kind} plugin called 'nothing'"):
+        create(plugins, "nothing", {}, context)

@@ -1,0 +1,201 @@
+"""The tables of the core's own settings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, model_validator
+
+from eurydice_core.config.choices import Table, split_list
+from eurydice_core.model.quantities import Seconds, Size
+
+__all__ = [
+    "LARGEST_RANGE",
+    "SMALLEST_RANGE",
+    "ApiSettings",
+    "AssociationSettings",
+    "CleanerSettings",
+    "DatabaseSettings",
+    "LinkSettings",
+    "LogSettings",
+    "ReceiverSettings",
+    "SenderSettings",
+    "UploadSettings",
+]
+
+PASSWORD = re.compile(r"((?<=://)[^/:@]*:(?=.*@)|[?&]password=)([^@&]|@(?=.*@))*")
+
+MIB = 2**20
+TIB = 2**40
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86400.0
+
+SMALLEST_RANGE = 5 * MIB  # the least that S3 takes as a part of a larger object
+LARGEST_RANGE = 30 * MIB
+
+
+def upper(value: object) -> object:
+    """Take a word in any case."""
+    return value.upper() if isinstance(value, str) else value
+
+
+class DatabaseSettings(Table):
+    """Where this side keeps its records; each side has a database of its own."""
+
+    url: SecretStr = Field(
+        min_length=1,
+        description="`sqlite:////absolute/path.db` or `postgresql+psycopg://user:password@host/name`"
+        " of a database that only this side uses.",
+    )
+    pool_size: int = Field(
+        default=10, ge=1, le=1000, description="Connections that one process may hold."
+    )
+    busy_timeout: Seconds = Field(
+        default=30.0, ge=0, description="How long to wait for a locked database or a connection."
+    )
+
+    @property
+    def masked_url(self) -> str:
+        """The URL as people may see it: without its password."""
+        return PASSWORD.sub(r"\1***", self.url.get_secret_value())
+
+
+class LinkSettings(Table):
+    """What both sides share."""
+
+    secret: SecretStr = Field(
+        min_length=32,
+        description="The same on both sides: seals packets and association words.",
+    )
+
+
+class ApiSettings(Table):
+    """The HTTP service."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 for any.")
+    workers: int = Field(default=1, ge=1, le=256, description="Server processes.")
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(split_list)] = Field(
+        default=(),
+        description="Addresses or networks of reverse proxies whose `X-Forwarded-*` headers are"
+        " believed.",
+    )
+    contact: str = Field(default="", description="Whom to ask for help, shown to users.")
+    badge_content: str = Field(default="", description="Text of the banner on the web pages.")
+    badge_color: str = Field(default="#01426a", description="Colour of that banner, as in CSS.")
+    page_size: int = Field(default=50, ge=1, description="Items on a page of a list.")
+    max_page_size: int = Field(
+        default=100, ge=1, description="Most items on a page that a user may ask for."
+    )
+
+    @model_validator(mode="after")
+    def _page_fits(self) -> ApiSettings:
+        if self.page_size > self.max_page_size:
+            raise ValueError(
+                f"page_size must be at most max_page_size ({self.max_page_size}),"
+                f" is {self.page_size}"
+            )
+        return self
+
+
+class UploadSettings(Table):
+    """Files on their way in (origin)."""
+
+    range_size: Size = Field(
+        default=8 * MIB,
+        ge=SMALLEST_RANGE,
+        le=LARGEST_RANGE,
+        description="Files are cut into ranges of this size; at most `[sender] packet_size`.",
+    )
+    max_size: Size = Field(default=50 * TIB, ge=0, description="Largest file that is taken.")
+    idle_timeout: Seconds = Field(
+        default=MINUTE, gt=0, description="An upload that sends nothing for this long has ended."
+    )
+
+
+class AssociationSettings(Table):
+    """Linking a user's two accounts."""
+
+    expires_after: Seconds = Field(
+        default=30 * MINUTE, gt=0, description="How long association words are good for."
+    )
+
+
+class SenderSettings(Table):
+    """The process that fills the link (origin)."""
+
+    packet_size: Size = Field(
+        default=32 * MIB, ge=5 * MIB, le=64 * MIB, description="Room for data in a packet."
+    )
+    poll_every: Seconds = Field(
+        default=0.1, gt=0, description="How often to look for something to send."
+    )
+    heartbeat_every: Seconds = Field(
+        default=2 * MINUTE,
+        gt=0,
+        description="An idle link carries a sign of life this often; less than the other side's"
+        " `[receiver] expect_packet_every`.",
+    )
+    max_ranges_per_packet: int = Field(
+        default=10_000, ge=1, description="Most ranges, that is small files, in one packet."
+    )
+    repeat: int = Field(
+        default=2,
+        ge=1,
+        le=100,
+        description="How often everything is sent: 2 sends it once more while the link is idle, so"
+        " that what a stopped receiver or a disturbed link lost arrives without anybody asking.",
+    )
+    repeat_after: Seconds = Field(
+        default=MINUTE, ge=0, description="How long after it was sent something is sent again."
+    )
+    retain_after_send: Seconds = Field(
+        default=DAY,
+        ge=0,
+        description="How long data that was sent is kept, so that what got lost can be repaired.",
+    )
+
+
+class ReceiverSettings(Table):
+    """The process that listens to the link (destination)."""
+
+    expect_packet_every: Seconds = Field(
+        default=5 * MINUTE, gt=0, description="Silence longer than this is reported."
+    )
+    poll_every: Seconds = Field(
+        default=0.1, gt=0, description="How often to look whether to stop while nothing comes."
+    )
+
+
+class CleanerSettings(Table):
+    """The process that removes what was kept long enough."""
+
+    run_every: Seconds = Field(default=MINUTE, gt=0, description="How often it looks.")
+    expire_after: Seconds = Field(
+        default=7 * DAY, gt=0, description="How long received files are kept (destination)."
+    )
+    trim_after: Seconds = Field(
+        default=7 * DAY, gt=0, description="How long the record of a finished transfer is kept."
+    )
+    upload_timeout: Seconds = Field(
+        default=HOUR,
+        gt=0,
+        description="An upload without progress for this long is given up (origin).",
+    )
+
+
+class LogSettings(Table):
+    """What is written about the work."""
+
+    level: Annotated[
+        Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)
+    ] = Field(default="INFO", description="Least severity that is written.")
+    format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object a line."
+    )
+    file: Path | None = Field(
+        default=None, description="Write there, as JSON lines, besides the standard error."
+    )
