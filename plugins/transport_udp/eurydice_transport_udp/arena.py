@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -75,4 +76,5 @@ class Arena:
         """Give the memory back; the counts stay readable, slots must not be used any more."""
         self.counts = self.counts.copy()
         self._memory = np.empty(0, np.uint8)
-        self._map.close()
+        with suppress(BufferError):  # somebody still looks at a slot; the last one frees the memory
+            self._map.close()

@@ -154,8 +154,12 @@ class Assembler:
     def _sort(self, rows: Words, now: float) -> None:
         """Split a batch by packet; in nearly all cases it is of one packet."""
         while len(rows):
-            same = (rows[:, :FACT_WORDS] == rows[0, :FACT_WORDS]).all(axis=1)
-            self._take(rows if same.all() else rows[same], now)
+            equal = rows[:, :FACT_WORDS] == rows[0, :FACT_WORDS]
+            if equal.all():
+                self._take(rows, now)
+                return
+            same = equal.all(axis=1)
+            self._take(rows[same], now)
             rows = rows[~same]
 
     def _take(self, rows: Words, now: float) -> None:
@@ -198,7 +202,7 @@ class Assembler:
         layout = packet.layout
         index = index_of(rows)
         first, last = int(index[0]), int(index[-1])
-        in_order = last - first == len(index) - 1 and bool((np.diff(index) == 1).all())
+        in_order = bool((index == np.arange(first, first + len(index))).all())
         in_range = last < layout.sources or (first >= layout.first_repair and last < layout.symbols)
         if in_order and in_range and not packet.have[first : last + 1].any():
             packet.have[first : last + 1] = 1

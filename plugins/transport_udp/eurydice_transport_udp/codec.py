@@ -52,7 +52,7 @@ class Leopard(Codec):
     id = 1
     name = "leopard"
     module = "reed_solomon_leopard"
-    stripe_bytes = 16_384
+    stripe_bytes = 8_192
     surplus = 0
 
     def encode(self, rows: Sequence[bytes], m: int) -> list[bytes]:

@@ -90,7 +90,7 @@ class UdpReceiver(PacketReceiver):
         """End the collecting process."""
         self._process.close()
 
-    def _packet(self, event: Event) -> bytes | None:
+    def _packet(self, event: Event) -> memoryview | None:
         """Return the packet that an event announces, if it does."""
         parsed = unpack_facts(event.facts)
         if event.kind is EventKind.STARTED or parsed is None:
@@ -104,15 +104,15 @@ class UdpReceiver(PacketReceiver):
         report(event, instance, layout)
         return None
 
-    def _repaired(self, layout: Layout, number: int) -> bytes | None:
+    def _repaired(self, layout: Layout, number: int) -> memoryview | None:
         slot = self._process.arena.slot(number)
         repair = repair_packet(layout, slot, codec_by_id(layout.codec))
         if repair is None:
             self._counts["unrepairable"] += 1
             return None
-        packet = slot.data[: layout.length].tobytes()
+        packet = slot.data[: layout.length].copy().data
         self._counts["packets"] += 1
-        self._counts["bytes"] += len(packet)
+        self._counts["bytes"] += layout.length
         self._counts["repaired"] += repair.symbols
         self._margin_percent = min(self._margin_percent, repair.margin_percent)
         return packet

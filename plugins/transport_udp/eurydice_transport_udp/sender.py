@@ -29,7 +29,7 @@ __all__ = ["UdpSender", "open_sender"]
 MAX_SEGMENTS = 64  # the kernel's limit of datagrams cut from one buffer
 MAX_CALL_BYTES = 65_507
 RETRY_SECONDS = 0.001
-QUEUE_FULL = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}
+PASSING = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ECONNREFUSED}
 NO_SEGMENTATION = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 
 
@@ -133,16 +133,14 @@ class UdpSender(PacketSender):
                 raise self._link_down(error) from error
 
     def _hand_over(self, data: memoryview, segment: int = 0) -> None:
-        """Give data to the kernel, waiting while its queue is full."""
+        """Give data to the kernel, waiting while its queue is full; answers mean nothing."""
         ancillary = segmentation(segment) if segment else []
         deadline = time.monotonic() + self._settings.send_timeout
         while True:
             try:
                 self._socket.sendmsg([data], ancillary, 0, self._address)
-            except ConnectionRefusedError:
-                continue  # an old answer was reported; the data has not gone yet
             except OSError as error:
-                if error.errno not in QUEUE_FULL or time.monotonic() >= deadline:
+                if error.errno not in PASSING or time.monotonic() >= deadline:
                     raise
                 self._counts["waits"] += 1
                 time.sleep(RETRY_SECONDS)

@@ -32,6 +32,8 @@ UDP_GRO = 104
 SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 SO_RXQ_OVFL = 40
+MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, 10), socket.AF_INET6: (socket.IPPROTO_IPV6, 23)}
+PMTUDISC_PROBE = 3
 TIMEVAL = struct.Struct("@ll")
 
 
@@ -45,6 +47,8 @@ def open_sending_socket(settings: Settings) -> tuple[socket.socket, Address]:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     ask_buffer(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, settings.send_buffer)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(settings.send_timeout))
+    # Too large an mtu is an error here, not fragments that are lost together.
+    set_if_known(sock, *MTU_DISCOVER[family], PMTUDISC_PROBE)
     return sock, address
 
 
@@ -117,12 +121,12 @@ def ask_buffer(sock: socket.socket, option: int, force: int, size: int) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, option) // 2  # Linux doubles it for its own needs
 
 
-def set_if_known(sock: socket.socket, level: int, option: int) -> None:
-    """Switch on what an older kernel may lack; receiving works without it, only slower."""
+def set_if_known(sock: socket.socket, level: int, option: int, value: int = 1) -> None:
+    """Switch on what an older kernel may lack; the link works without it, only slower."""
     try:
-        sock.setsockopt(level, option, 1)
+        sock.setsockopt(level, option, value)
     except OSError as error:
-        logger.info("receiving without kernel option {}/{}: {}", level, option, error.strerror)
+        logger.info("going on without socket option {}/{}: {}", level, option, error.strerror)
 
 
 def timeval(seconds: float) -> bytes:

@@ -23,7 +23,11 @@ class TestUdpTransport(TransportConformance):
     @pytest.fixture
     def transport(self, tmp_path: Path) -> Transport:
         self.settings = Settings(
-            bind="127.0.0.1", port=unused_port(), rate=4000, reassembly_timeout=0.2, buffer_packets=32
+            bind="127.0.0.1",
+            port=unused_port(),
+            rate=4000,
+            reassembly_timeout=0.2,
+            buffer_packets=32,
         )
         context = Context(side=Side.ORIGIN, state_dir=tmp_path)
         transport = eurydice_transport().create(self.settings, context)
