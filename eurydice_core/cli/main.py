@@ -93,7 +93,8 @@ def eurydice(context: click.Context, config: Path | None) -> None:
     from eurydice_core import log
 
     # What a service logs, and where, it sets up itself from its settings.
-    log.configure(level="INFO" if os.environ.get("EURYDICE_TRACE_PLUGINS") else "WARNING")
+    tracing = os.environ.get("EURYDICE_TRACE_PLUGINS", "0") not in ("", "0")
+    log.configure(level="INFO" if tracing else "WARNING")
     context.obj = Invocation(config, os.environ)
 
 

@@ -32,7 +32,7 @@ def discover(*, trace: bool | None = None) -> Plugins:
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    if trace if trace is not None else bool(os.environ.get(TRACE_VARIABLE)):
+    if trace if trace is not None else os.environ.get(TRACE_VARIABLE, "0") not in ("", "0"):
         manager.add_hookcall_monitoring(trace_call, trace_result)
     found = sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: point.name)
     doubles = {name for name, count in Counter(p.name for p in found).items() if count > 1}

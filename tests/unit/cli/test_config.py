@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 
 import pytest
@@ -180,3 +181,14 @@ def test_the_environment_of_the_existing_system_passes_the_check(eurydice, monke
     _, out, _ = eurydice("config", "show")
     assert "hunter2" not in out
     assert "environment MINIO_SECRET_KEY" in out
+
+
+@pytest.mark.parametrize("side", ["origin", "destination"])
+def test_what_init_leaves_commented_out_is_right_too(eurydice, tmp_path, side):
+    eurydice("init", side)
+    config = tmp_path / "eurydice.toml"
+    text = config.read_text()
+    config.write_text(re.sub(r"^# (?!url)(\w+ = )", r"\1", text, flags=re.MULTILINE))
+    assert config.read_text() != text
+    code, _, err = eurydice("config", "check")
+    assert (code, err) == (0, "")
