@@ -18,7 +18,7 @@ import numpy as np
 
 from eurydice_transport_udp.arena import Arena, Counter
 from eurydice_transport_udp.assembly import Assembler, Event, EventKind
-from eurydice_transport_udp.sockets import overflow_count, segment_size
+from eurydice_transport_udp.sockets import Ancillary, overflow_count, segment_size
 
 __all__ = ["collect", "main", "pack_event", "pack_release", "unpack_event"]
 
@@ -54,18 +54,25 @@ def collect(
         try:
             size, ancillary, _, _ = data.recvmsg_into([buffer.data], ANCILLARY_BYTES)
         except BlockingIOError:  # nothing came for a while
-            assembler.expire(time.monotonic())
-            waiting = True
+            size, ancillary = None, []
+        # Slots given back while waiting must count before what came is judged.
+        if (size is None or assembler.lent) and not take_back(control, assembler):
+            return
+        now = time.monotonic()
+        if size is None:
+            assembler.expire(now)
         else:
-            assembler.feed(buffer[:size], segment_size(ancillary, size), time.monotonic())
-            waiting = False
-            dropped = overflow_count(ancillary) if len(ancillary) > 1 else None
-            if dropped is not None:
-                arena.counts[Counter.KERNEL_DROPS] = dropped
+            assembler.feed(buffer[:size], segment_size(ancillary, size), now)
+            note_overflow(arena, ancillary)
         if not tell(control, assembler.events):
             return
-        if (waiting or assembler.lent) and not take_back(control, assembler):
-            return
+
+
+def note_overflow(arena: Arena, ancillary: Ancillary) -> None:
+    """Keep the kernel's own count of what it had no room for."""
+    dropped = overflow_count(ancillary)
+    if dropped is not None:
+        arena.counts[Counter.KERNEL_DROPS] = dropped
 
 
 def tell(control: socket.socket, events: deque[Event]) -> bool:

@@ -15,6 +15,7 @@ from eurydice_transport_udp.settings import Settings
 
 __all__ = [
     "Address",
+    "Ancillary",
     "open_receiving_socket",
     "open_sending_socket",
     "overflow_count",
