@@ -240,13 +240,13 @@ def _count_sent(
         update(OutgoingTransferable.__table__)  # type: ignore[arg-type]
         .where(table.id == bindparam("transferable"))
         .values(
-            ranges_pending=table.ranges_pending - bindparam("count"),
-            ranges_transferred=table.ranges_transferred + bindparam("count"),
-            bytes_transferred=table.bytes_transferred + bindparam("size"),
-            last_range_finished_at=bindparam("now"),
+            ranges_pending=table.ranges_pending - bindparam("sent_count"),
+            ranges_transferred=table.ranges_transferred + bindparam("sent_count"),
+            bytes_transferred=table.bytes_transferred + bindparam("sent_bytes"),
+            last_range_finished_at=bindparam("sent_now"),
         ),
         [
-            {"transferable": key, "count": number, "size": size[key], "now": now}
+            {"transferable": key, "sent_count": number, "sent_bytes": size[key], "sent_now": now}
             for key, number in count.items()
         ],
     )

@@ -205,6 +205,7 @@ class Submission:
         else:
             row = self._row(now)
             session.add(row)
+            session.flush()  # before the range that points to it
         row.bytes_received += stored.size
         row.ranges_pending += 1
         row.received_at = now

@@ -1,0 +1,124 @@
+"""What users may see of the files that came: one, a list of them, figures."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, get_time
+from eurydice_core.db.incoming import IncomingTransferable
+from eurydice_core.db.paging import Keyset, within
+from eurydice_core.errors import NotFound
+from eurydice_core.model.states import IncomingState
+from eurydice_core.model.transferable import Incoming
+
+__all__ = ["Figures", "Filter", "figures", "find", "last_packet", "shown", "transferables"]
+
+Row = IncomingTransferable
+CAME_WHOLE = (IncomingState.SUCCESS, IncomingState.REMOVED, IncomingState.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which transferables to list; every bound is inclusive."""
+
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    finished_after: datetime | None = None
+    finished_before: datetime | None = None
+    states: Sequence[IncomingState] = ()
+    name: str = ""
+    """Part of the name, in any case."""
+    sha1: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How many of everybody's files are where."""
+
+    ongoing_transferables: int
+    recent_successes: int
+    recent_errors: int
+    last_packet_received_at: datetime | None
+
+
+def transferables(profile: bytes, wanted: Filter) -> Keyset[IncomingTransferable]:
+    """Return the transferables of a profile that a filter lets through."""
+    return Keyset(Row, [Row.profile == profile, *_conditions(wanted)])
+
+
+def find(session: Session, profile: bytes, transferable_id: uuid.UUID) -> Incoming:
+    """Return one transferable of a profile.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    row = session.get(Row, transferable_id)
+    if row is None or row.profile != profile:
+        raise NotFound(f"no transferable {transferable_id}")
+    return shown(row)
+
+
+def shown(row: IncomingTransferable) -> Incoming:
+    """Return a row as users see it."""
+    return Incoming(
+        id=row.id,
+        created_at=row.created_at,
+        name=row.name,
+        sha1=row.sha1,
+        sha256=row.sha256,
+        size=row.size,
+        user_provided_meta=row.user_provided_meta,
+        state=row.state,
+        reason=row.reason,
+        bytes_received=row.bytes_received,
+        finished_at=row.finished_at,
+        key=row.key,
+    )
+
+
+def last_packet(session: Session) -> datetime | None:
+    """Return when the link last brought something."""
+    return get_time(session, LAST_PACKET_RECEIVED_AT)
+
+
+def figures(session: Session, since: datetime) -> Figures:
+    """Return the figures of now, and of what ended after `since`."""
+    ongoing = select(func.count()).select_from(Row).where(Row.state == IncomingState.ONGOING)
+    ended = dict(
+        session.execute(
+            select(Row.state, func.count())
+            .where(
+                Row.state.in_((*CAME_WHOLE, IncomingState.ERROR)),
+                Row.finished_at > since,
+            )
+            .group_by(Row.state)
+        )
+        .tuples()
+        .all()
+    )
+    return Figures(
+        ongoing_transferables=session.scalar(ongoing) or 0,
+        recent_successes=sum(ended.get(state, 0) for state in CAME_WHOLE),
+        recent_errors=ended.get(IncomingState.ERROR, 0),
+        last_packet_received_at=last_packet(session),
+    )
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = [
+        *within(Row.created_at, wanted.created_after, wanted.created_before),
+        *within(Row.finished_at, wanted.finished_after, wanted.finished_before),
+    ]
+    if wanted.states:
+        conditions.append(Row.state.in_(wanted.states))
+    if wanted.name:
+        conditions.append(Row.name.icontains(wanted.name, autoescape=True))
+    if wanted.sha1 is not None:
+        conditions.append(Row.sha1 == wanted.sha1)
+    return conditions

@@ -1,0 +1,102 @@
+"""The destination's cleaner: expiry, stale arrivals, leftovers, old records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from loguru import logger
+from sqlalchemy import ColumnElement, and_, delete, select, update
+
+from eurydice_core.db.incoming import IncomingTransferable as Row
+from eurydice_core.destination.purge import GONE, purge, purgeable
+from eurydice_core.installation import Installation
+from eurydice_core.model.states import IncomingState
+from eurydice_core.service import Service
+
+__all__ = ["DestinationCleaner"]
+
+BATCH = 500
+"""Rows changed in one transaction, so that nobody waits long for a lock."""
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class DestinationCleaner(Service):
+    """Removes what was kept for as long as the configuration says."""
+
+    def __init__(
+        self, installation: Installation, *, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        super().__init__()
+        settings = installation.settings.cleaner
+        self.interval = settings.run_every
+        self._installation = installation
+        self._now = now
+        self._expire_after = timedelta(seconds=settings.expire_after)
+        self._trim_after = timedelta(seconds=settings.trim_after)
+
+    def step(self) -> bool:
+        """Clean one batch of each sort; return whether there may be more."""
+        counts = (self.expire(), self.give_up_stale(), self.purge(), self.trim())
+        return max(counts) >= BATCH
+
+    def expire(self) -> int:
+        """Let go of files that were there to be fetched for long enough."""
+        limit = self._now() - self._expire_after
+        due = and_(Row.state == IncomingState.SUCCESS, Row.finished_at < limit)
+        count = self._end(due, IncomingState.EXPIRED, None)
+        if count:
+            logger.info("{} transferables expired", count)
+        return count
+
+    def give_up_stale(self) -> int:
+        """Stop waiting for files of which nothing came for as long as files are kept."""
+        limit = self._now() - self._expire_after
+        due = and_(Row.state == IncomingState.ONGOING, Row.received_at < limit)
+        count = self._end(due, IncomingState.ERROR, "the rest of it never came")
+        if count:
+            logger.warning("{} transferables given up: the rest of them never came", count)
+        return count
+
+    def purge(self) -> int:
+        """Free the storage of what is gone; a crash may have left some."""
+        ids = purgeable(self._installation, BATCH)
+        for id in ids:
+            purge(self._installation, id)
+        return len(ids)
+
+    def trim(self) -> int:
+        """Forget transfers that ended long ago."""
+        limit = self._now() - self._trim_after
+        old = (
+            select(Row.id)
+            .where(Row.state.in_(GONE), Row.finished_at < limit, ~Row.stored)
+            .limit(BATCH)
+        )
+        with self._installation.database.write() as session:
+            ids = session.scalars(old).all()
+            session.execute(
+                delete(Row).where(Row.id.in_(ids)).execution_options(synchronize_session=False)
+            )
+        if ids:
+            logger.info("{} records of old transferables trimmed", len(ids))
+        return len(ids)
+
+    def _end(self, due: ColumnElement[bool], state: IncomingState, reason: str | None) -> int:
+        values: dict[str, object] = {"state": state, "reason": reason}
+        if state is IncomingState.ERROR:  # an expired file did finish, and keeps its date
+            values |= {"finished_at": self._now()}
+        with self._installation.database.write() as session:
+            some = select(Row.id).where(due).limit(BATCH).scalar_subquery()
+            ended = session.execute(
+                update(Row)
+                .where(Row.id.in_(some), due)
+                .values(**values)
+                .returning(Row.id)
+                .execution_options(synchronize_session=False)
+            )
+            return len(ended.all())

@@ -1,0 +1,77 @@
+"""What users do with a file that came: have it removed; and what is done if it vanished."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from loguru import logger
+from sqlalchemy import select, update
+
+from eurydice_core.db.incoming import IncomingTransferable
+from eurydice_core.destination.purge import purge
+from eurydice_core.errors import Conflict, EurydiceError, NotFound
+from eurydice_core.installation import Installation
+from eurydice_core.model.states import IncomingState
+
+__all__ = ["mark_lost", "remove", "remove_all"]
+
+
+def remove(installation: Installation, profile: bytes, id: uuid.UUID) -> None:
+    """Delete a received file; its record stays, as REMOVED.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+        Conflict: it is not there to be deleted.
+    """
+    with installation.database.write() as session:
+        row = session.get(IncomingTransferable, id, with_for_update=True)
+        if row is None or row.profile != profile:
+            raise NotFound(f"no transferable {id}")
+        if row.state is not IncomingState.SUCCESS:
+            raise Conflict(f"the transferable is {row.state}; only a SUCCESS can be deleted")
+        row.state = IncomingState.REMOVED
+    _purge_or_leave(installation, id)
+
+
+def remove_all(installation: Installation, profile: bytes) -> int:
+    """Delete every received file of a user; return how many there were."""
+    row = IncomingTransferable
+    with installation.database.write() as session:
+        ids = session.scalars(
+            update(row)
+            .where(row.profile == profile, row.state == IncomingState.SUCCESS)
+            .values(state=IncomingState.REMOVED)
+            .returning(row.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+    for id in ids:
+        _purge_or_leave(installation, id)
+    return len(ids)
+
+
+def mark_lost(installation: Installation, id: uuid.UUID) -> None:
+    """Note that a received file's data is no longer in the storage."""
+    logger.error("transferable {}: its data is gone from the storage", id)
+    row = IncomingTransferable
+    with installation.database.write() as session:
+        lost = select(row.id).where(row.id == id, row.state == IncomingState.SUCCESS)
+        session.execute(
+            update(row)
+            .where(row.id.in_(lost.scalar_subquery()))
+            .values(
+                state=IncomingState.ERROR,
+                reason="its data is gone from the storage",
+                finished_at=datetime.now(UTC),
+                stored=False,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _purge_or_leave(installation: Installation, id: uuid.UUID) -> None:
+    """Free the storage now, or leave it to the cleaner if that fails."""
+    try:
+        purge(installation, id)
+    except EurydiceError as error:
+        logger.warning("transferable {}: its data goes later: {}", id, error)

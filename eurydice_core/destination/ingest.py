@@ -1,0 +1,207 @@
+"""From an opened packet to bytes in the storage and rows in the database.
+
+Order of things, so that a crash at any point costs nothing that was written down: bytes
+are durable in the storage, then the database says that they are there, then the whole
+file is checked, and only then it is a SUCCESS. Every step may be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from loguru import logger
+from sqlalchemy import select
+
+from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, set_time
+from eurydice_core.db.incoming import IncomingTransferable
+from eurydice_core.destination.digests import Digests
+from eurydice_core.destination.extents import covers, merged
+from eurydice_core.destination.purge import purge
+from eurydice_core.destination.records import (
+    Arrival,
+    Known,
+    ensure_profiles,
+    insert_new,
+    key_of,
+    load,
+    record_extents,
+    revoke_row,
+    update_row,
+)
+from eurydice_core.errors import EurydiceError
+from eurydice_core.installation import Installation
+from eurydice_core.model.event import EventKind
+from eurydice_core.model.states import IncomingState
+from eurydice_core.protocol.packet import Packet
+from eurydice_core.service import OUTAGES
+
+__all__ = ["Ingest"]
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Ingest:
+    """Takes packets in."""
+
+    installation: Installation
+    now: Callable[[], datetime] = utc_now
+    digests: Digests = field(default_factory=Digests)
+
+    def packet(self, packet: Packet) -> None:
+        """Take in all of a packet; taking it in again changes nothing.
+
+        Raises:
+            StorageError, DatabaseUnavailable: an outage; the same packet is to be given again.
+        """
+        arrivals = self._store(packet)
+        ended = self._write_down(packet, arrivals)
+        for arrival in arrivals:
+            if arrival.outcome.is_final:
+                part = arrival.part
+                self._tell(part.id, part.name, arrival.outcome, arrival.reason)
+            elif arrival.is_whole:
+                self.complete(arrival.part.id)
+        for id in ended:
+            self.digests.forget(id)
+            purge(self.installation, id)
+
+    def resume(self) -> None:
+        """Complete what a crash left whole but unchecked."""
+        with self.installation.database.read() as session:
+            row = IncomingTransferable
+            ids = session.scalars(
+                select(row.id).where(
+                    row.state == IncomingState.ONGOING,
+                    row.sha256.is_not(None),
+                    row.bytes_received == row.size,
+                )
+            ).all()
+        for id in ids:
+            self.complete(id)
+
+    def complete(self, id: uuid.UUID) -> None:
+        """Check a file that is whole, and hand it over or declare it broken."""
+        storage = self.installation.storage
+        with self.installation.database.read() as session:
+            row = session.get_one(IncomingTransferable, id)
+        if row.state is not IncomingState.ONGOING or row.size is None:
+            return
+        assembly = storage.assemble(row.key, piece_size=row.piece_size, state=row.assembly)
+        assembly.commit(row.size)
+        start = self.digests.position(id)
+        rest = storage.read(row.key, start) if start < row.size else iter(())
+        if self.digests.finish(id, rest) == row.sha256:
+            outcome, reason = IncomingState.SUCCESS, None
+        else:
+            outcome, reason = IncomingState.ERROR, "the digest is not the one of the origin"
+            storage.delete([row.key])
+        with self.installation.database.write() as session:
+            row = session.get_one(IncomingTransferable, id, with_for_update=True)
+            if row.state is not IncomingState.ONGOING:
+                return
+            row.state, row.reason, row.finished_at = outcome, reason, self.now()
+            row.assembly, row.stored = None, outcome is IncomingState.SUCCESS
+            record_extents(session, row, [(0, row.size or 0)])
+        self._tell(id, row.name, outcome, reason)
+
+    def _store(self, packet: Packet) -> list[Arrival]:
+        """Make the packet's bytes durable; one bad transferable costs only itself."""
+        with self.installation.database.read() as session:
+            known = load(session, {part.id for part in packet.parts})
+        arrivals: dict[uuid.UUID, Arrival] = {}
+        for part, payloads in zip(packet.parts, packet.payloads, strict=True):
+            before = known.get(part.id, Known(IncomingState.ONGOING))
+            if before.state.is_final:
+                logger.debug("transferable {} is {}: more data ignored", part.id, before.state)
+                continue
+            is_new = part.id not in known
+            arrival = arrivals.get(part.id) or Arrival(part, list(before.extents), is_new=is_new)
+            arrival.part = part
+            try:
+                self._store_part(arrival, payloads, before)
+            except OUTAGES:
+                raise
+            except Exception as error:  # whatever it is, the others must not suffer
+                self._give_up(arrival, error)
+            arrivals[part.id] = arrival
+        for arrival in arrivals.values():
+            if arrival.assembly is not None and arrival.outcome is IncomingState.ONGOING:
+                arrival.state = arrival.assembly.checkpoint()
+        return list(arrivals.values())
+
+    def _store_part(self, arrival: Arrival, payloads: Sequence[memoryview], before: Known) -> None:
+        part = arrival.part
+        if arrival.is_new and part.sha256 is not None and part.ranges == [(0, part.size)]:
+            self._store_whole(arrival, payloads[0])
+            return
+        if arrival.assembly is None:
+            arrival.assembly = self.installation.storage.assemble(
+                key_of(part.id), piece_size=part.piece_size, state=before.assembly
+            )
+        for (offset, length), data in zip(part.ranges, payloads, strict=True):
+            if not covers(arrival.extents, offset, offset + length):
+                arrival.assembly.put(offset, data)
+                self.digests.feed(part.id, offset, data)
+                arrival.extents = merged([*arrival.extents, (offset, offset + length)])
+
+    def _store_whole(self, arrival: Arrival, data: memoryview) -> None:
+        """Take a small file in at once."""
+        part = arrival.part
+        if hashlib.sha256(data).digest() != part.sha256:
+            arrival.outcome = IncomingState.ERROR
+            arrival.reason = "the digest is not the one of the origin"
+            return
+        with self.installation.storage.write(key_of(part.id)) as writer:
+            writer.write(data)
+        arrival.extents = [(0, len(data))] if len(data) else []
+        arrival.outcome = IncomingState.SUCCESS
+
+    def _give_up(self, arrival: Arrival, error: Exception) -> None:
+        if isinstance(error, EurydiceError):
+            logger.error("transferable {} failed: {}", arrival.part.id, error)
+        else:
+            logger.exception("transferable {} failed", arrival.part.id)
+        arrival.outcome, arrival.reason = IncomingState.ERROR, str(error)[:200]
+        self.digests.forget(arrival.part.id)
+        try:
+            if arrival.assembly is not None:
+                arrival.assembly.abort()
+        except EurydiceError as abort_error:
+            logger.warning("transferable {}: leftovers stay: {}", arrival.part.id, abort_error)
+
+    def _write_down(self, packet: Packet, arrivals: Sequence[Arrival]) -> list[uuid.UUID]:
+        """Record in one transaction what the packet brought; return what is to be purged."""
+        now = self.now()
+        with self.installation.database.write() as session:
+            profiles = {part.profile for part in packet.parts}
+            profiles |= {revocation.profile for revocation in packet.revocations}
+            ensure_profiles(session, profiles, now)
+            insert_new(session, [arrival for arrival in arrivals if arrival.is_new], now)
+            ended = [
+                arrival.part.id
+                for arrival in arrivals
+                if not arrival.is_settled and not update_row(session, arrival, now)
+            ]
+            ended += [
+                revocation.id
+                for revocation in packet.revocations
+                if revoke_row(session, revocation, now)
+            ]
+            set_time(session, LAST_PACKET_RECEIVED_AT, now)
+        return ended
+
+    def _tell(self, id: uuid.UUID, name: str, outcome: IncomingState, reason: str | None) -> None:
+        if outcome is IncomingState.SUCCESS:
+            logger.info("transferable {} received", id)
+        else:
+            logger.error("transferable {} is {}: {}", id, outcome, reason)
+        kind = EventKind.RECEIVED if outcome is IncomingState.SUCCESS else EventKind.FAILED
+        self.installation.events.tell(kind, transferable_id=id, name=name, reason=reason)

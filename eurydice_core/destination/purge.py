@@ -1,0 +1,56 @@
+"""Freeing the storage of what is no longer to be had.
+
+A state is written down first, the bytes go after, and the row says until then that they
+are still stored: whoever crashes in between, the cleaner goes on.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import select, update
+
+from eurydice_core.db.incoming import IncomingTransferable
+from eurydice_core.installation import Installation
+from eurydice_core.model.states import IncomingState
+
+__all__ = ["GONE", "purge", "purgeable"]
+
+GONE = (
+    IncomingState.ERROR,
+    IncomingState.REVOKED,
+    IncomingState.EXPIRED,
+    IncomingState.REMOVED,
+)
+"""States whose data nobody can fetch any more."""
+
+
+def purgeable(installation: Installation, limit: int) -> list[uuid.UUID]:
+    """Return transferables whose data is to go and is still there."""
+    row = IncomingTransferable
+    with installation.database.read() as session:
+        query = select(row.id).where(row.stored, row.state.in_(GONE)).limit(limit)
+        return list(session.scalars(query))
+
+
+def purge(installation: Installation, id: uuid.UUID) -> None:
+    """Remove what is stored of a transferable that is gone.
+
+    Raises:
+        StorageUnavailable: not now; the cleaner tries again.
+    """
+    with installation.database.read() as session:
+        row = session.get(IncomingTransferable, id)
+    if row is None or not row.stored or row.state not in GONE:
+        return
+    if row.assembly is not None:
+        installation.storage.assemble(
+            row.key, piece_size=row.piece_size, state=row.assembly
+        ).abort()
+    installation.storage.delete([row.key])
+    with installation.database.write() as session:
+        session.execute(
+            update(IncomingTransferable)
+            .where(IncomingTransferable.id == id)
+            .values(stored=False, assembly=None)
+        )

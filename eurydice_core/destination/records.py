@@ -1,0 +1,193 @@
+"""What the destination writes down: whose files come, and how far each one is."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.incoming import IncomingTransferable, OriginProfile, ReceivedExtent
+from eurydice_core.destination.extents import Extent, covered, covers
+from eurydice_core.interfaces.storage import Assembly, AssemblyState
+from eurydice_core.model.states import IncomingState
+from eurydice_core.protocol.elements import Revocation, TransferablePart
+
+__all__ = [
+    "Arrival",
+    "Known",
+    "ensure_profiles",
+    "insert_new",
+    "key_of",
+    "load",
+    "record_extents",
+    "revoke_row",
+    "update_row",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is written down about a transferable."""
+
+    state: IncomingState
+    extents: Sequence[Extent] = ()
+    assembly: Mapping[str, Any] | None = field(default=None)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """What one packet brought of one transferable."""
+
+    part: TransferablePart
+    extents: list[Extent]
+    is_new: bool
+    assembly: Assembly | None = None
+    state: AssemblyState | None = None
+    outcome: IncomingState = IncomingState.ONGOING
+    reason: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes are here and their digest is known."""
+        part = self.part
+        return (
+            part.size is not None and part.sha256 is not None and covers(self.extents, 0, part.size)
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether inserting its row says all there is to say."""
+        return self.is_new and self.outcome.is_final and self.assembly is None
+
+    @property
+    def assembly_state(self) -> dict[str, Any] | None:
+        """What the storage needs to go on, as JSON."""
+        return None if self.state is None else dict(self.state)
+
+
+def key_of(id: uuid.UUID) -> str:
+    """Return where the storage keeps a transferable's bytes."""
+    return f"files/{id}"
+
+
+def load(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Known]:
+    """Return what is known of these; those that are new are left out."""
+    table = IncomingTransferable
+    rows = session.execute(
+        select(table.id, table.state, table.assembly).where(table.id.in_(ids))
+    ).all()
+    ongoing = [row.id for row in rows if row.state is IncomingState.ONGOING]
+    extents: dict[uuid.UUID, list[Extent]] = {id: [] for id in ongoing}
+    for extent in session.scalars(
+        select(ReceivedExtent)
+        .where(ReceivedExtent.transferable_id.in_(ongoing))
+        .order_by(ReceivedExtent.transferable_id, ReceivedExtent.start)
+    ):
+        extents[extent.transferable_id].append((extent.start, extent.stop))
+    return {row.id: Known(row.state, extents.get(row.id, []), row.assembly) for row in rows}
+
+
+def ensure_profiles(session: Session, profiles: Iterable[bytes], now: datetime) -> None:
+    """Make records of origin users that are new; whose account they are is told later, by words."""
+    values = [{"profile": profile, "created_at": now} for profile in sorted(set(profiles))]
+    if values:
+        session.execute(_dialect(session).insert(OriginProfile).on_conflict_do_nothing(), values)
+
+
+def insert_new(session: Session, arrivals: Sequence[Arrival], now: datetime) -> None:
+    """Make the rows of transferables seen for the first time, all with one statement.
+
+    A row that another receiver made meanwhile stays as it is.
+    """
+    values = [_new_row(arrival, now) for arrival in arrivals]
+    if values:
+        session.execute(
+            _dialect(session).insert(IncomingTransferable).on_conflict_do_nothing(), values
+        )
+
+
+def update_row(session: Session, arrival: Arrival, now: datetime) -> bool:
+    """Write down how far a transferable is; return False if what is stored of it must go."""
+    part = arrival.part
+    row = session.get_one(IncomingTransferable, part.id, with_for_update=True)
+    if row.state is IncomingState.SUCCESS:  # another receiver was faster
+        return True
+    if row.state.is_final:  # revoked while its bytes were being stored
+        row.assembly, row.stored = arrival.assembly_state, True
+        return False
+    row.received_at = now
+    row.size = part.size if row.size is None else row.size
+    row.sha1, row.sha256 = row.sha1 or part.sha1, row.sha256 or part.sha256
+    row.assembly = arrival.assembly_state
+    row.stored = arrival.assembly is not None
+    if arrival.outcome.is_final:
+        row.state, row.reason, row.finished_at = arrival.outcome, arrival.reason, now
+    record_extents(session, row, arrival.extents)
+    return row.state is not IncomingState.ERROR
+
+
+def revoke_row(session: Session, revocation: Revocation, now: datetime) -> bool:
+    """Note that the origin took a transferable back; return whether its data must go."""
+    row = session.get(IncomingTransferable, revocation.id, with_for_update=True)
+    if row is None:
+        session.add(
+            IncomingTransferable(
+                id=revocation.id,
+                profile=revocation.profile,
+                created_at=now,
+                received_at=now,
+                finished_at=now,
+                name=revocation.name,
+                state=IncomingState.REVOKED,
+                reason=revocation.reason,
+            )
+        )
+        return False
+    if row.state.is_final:
+        return False
+    row.state, row.reason, row.finished_at = IncomingState.REVOKED, revocation.reason, now
+    record_extents(session, row, [])
+    return True
+
+
+def record_extents(session: Session, row: IncomingTransferable, extents: Sequence[Extent]) -> None:
+    """Write down which bytes are here, in place of what was written before."""
+    session.execute(delete(ReceivedExtent).where(ReceivedExtent.transferable_id == row.id))
+    if extents and row.state is IncomingState.ONGOING:
+        session.execute(
+            insert(ReceivedExtent),
+            [{"transferable_id": row.id, "start": start, "stop": stop} for start, stop in extents],
+        )
+    row.bytes_received = covered(extents)
+
+
+def _new_row(arrival: Arrival, now: datetime) -> dict[str, Any]:
+    part = arrival.part
+    return {
+        "id": part.id,
+        "profile": part.profile,
+        "created_at": now,
+        "received_at": now,
+        "name": part.name,
+        "user_provided_meta": dict(part.metadata),
+        "piece_size": part.piece_size,
+        "size": part.size,
+        "sha1": part.sha1,
+        "sha256": part.sha256,
+        "bytes_received": covered(arrival.extents) if arrival.is_settled else 0,
+        "state": arrival.outcome if arrival.is_settled else IncomingState.ONGOING,
+        "reason": arrival.reason,
+        "finished_at": now if arrival.is_settled else None,
+        "stored": arrival.outcome is IncomingState.SUCCESS,
+    }
+
+
+def _dialect(session: Session) -> Any:
+    """Return the module whose `insert` knows ON CONFLICT."""
+    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

@@ -1,0 +1,163 @@
+"""What users may see of the origin's transferables: one, a list of them, figures."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.facts import LAST_PACKET_SENT_AT, MAINTENANCE, get_fact, get_time
+from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
+from eurydice_core.db.paging import Keyset, within
+from eurydice_core.errors import NotFound
+from eurydice_core.model.states import OutgoingState, RangeState
+from eurydice_core.model.transferable import Outgoing
+
+__all__ = ["Figures", "Filter", "Status", "figures", "find", "shown", "status", "transferables"]
+
+Row = OutgoingTransferable
+# When all of it was sent; as `Outgoing.finished_at`.
+FINISHED = and_(Row.submission_succeeded_at.is_not(None), Row.size == Row.bytes_transferred)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which transferables to list; every bound is inclusive."""
+
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    submission_succeeded_after: datetime | None = None
+    submission_succeeded_before: datetime | None = None
+    transfer_finished_after: datetime | None = None
+    transfer_finished_before: datetime | None = None
+    states: Sequence[OutgoingState] = ()
+    name: str = ""
+    """Part of the name, in any case."""
+    sha1: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the link does."""
+
+    maintenance: bool
+    last_packet_sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How much of everybody's is where."""
+
+    pending_transferables: int
+    ongoing_transferables: int
+    recent_successes: int
+    recent_errors: int
+    queue_size: int
+    """Bytes that wait to be sent."""
+    last_packet_sent_at: datetime | None
+
+
+def transferables(user_id: uuid.UUID, wanted: Filter) -> Keyset[OutgoingTransferable]:
+    """Return a user's transferables that a filter lets through."""
+    return Keyset(Row, [Row.user_id == user_id, *_conditions(wanted)])
+
+
+def find(session: Session, user_id: uuid.UUID, transferable_id: uuid.UUID) -> Outgoing:
+    """Return one transferable of a user.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    row = session.get(Row, transferable_id)
+    if row is None or row.user_id != user_id:
+        raise NotFound(f"no transferable {transferable_id}")
+    return shown(row)
+
+
+def shown(row: OutgoingTransferable) -> Outgoing:
+    """Return a row as users see it."""
+    return Outgoing(
+        id=row.id,
+        created_at=row.created_at,
+        name=row.name,
+        sha1=row.sha1,
+        sha256=row.sha256,
+        size=row.size,
+        user_provided_meta=row.user_provided_meta,
+        submission_succeeded_at=row.submission_succeeded_at,
+        state=row.state,
+        bytes_received=row.bytes_received,
+        bytes_transferred=row.bytes_transferred,
+        ranges_transferred=row.ranges_transferred,
+        last_range_finished_at=row.last_range_finished_at,
+    )
+
+
+def status(session: Session) -> Status:
+    """Return how the link does."""
+    return Status(
+        maintenance=bool(get_fact(session, MAINTENANCE)),
+        last_packet_sent_at=get_time(session, LAST_PACKET_SENT_AT),
+    )
+
+
+def figures(session: Session, since: datetime) -> Figures:
+    """Return the figures of now, and of what ended after `since`."""
+    open_states = dict(
+        session.execute(
+            select(Row.state, func.count())
+            .where(Row.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
+            .group_by(Row.state)
+        )
+        .tuples()
+        .all()
+    )
+    ended = dict(
+        session.execute(
+            select(Row.state, func.count())
+            .where(
+                Row.state.in_((OutgoingState.SUCCESS, OutgoingState.ERROR)),
+                Row.state_changed_at > since,
+            )
+            .group_by(Row.state)
+        )
+        .tuples()
+        .all()
+    )
+    waiting = select(func.coalesce(func.sum(OutgoingRange.size), 0)).where(
+        OutgoingRange.state == RangeState.PENDING
+    )
+    return Figures(
+        pending_transferables=open_states.get(OutgoingState.PENDING, 0),
+        ongoing_transferables=open_states.get(OutgoingState.ONGOING, 0),
+        recent_successes=ended.get(OutgoingState.SUCCESS, 0),
+        recent_errors=ended.get(OutgoingState.ERROR, 0),
+        queue_size=int(session.scalar(waiting) or 0),
+        last_packet_sent_at=get_time(session, LAST_PACKET_SENT_AT),
+    )
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    finished = within(
+        Row.last_range_finished_at, wanted.transfer_finished_after, wanted.transfer_finished_before
+    )
+    conditions = [
+        *within(Row.created_at, wanted.created_after, wanted.created_before),
+        *within(
+            Row.submission_succeeded_at,
+            wanted.submission_succeeded_after,
+            wanted.submission_succeeded_before,
+        ),
+        *([FINISHED, *finished] if finished else []),
+    ]
+    if wanted.states:
+        conditions.append(Row.state.in_(wanted.states))
+    if wanted.name:
+        conditions.append(Row.name.icontains(wanted.name, autoescape=True))
+    if wanted.sha1 is not None:
+        conditions.append(Row.sha1 == wanted.sha1)
+    return conditions

@@ -1,0 +1,107 @@
+"""The origin's cleaner: data that was sent and kept, dead uploads, old records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from loguru import logger
+from sqlalchemy import and_, delete, exists, or_, select, update
+
+from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable, RevocationRow
+from eurydice_core.installation import Installation
+from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
+from eurydice_core.origin.revoke import revoke
+from eurydice_core.service import Service
+
+__all__ = ["OriginCleaner"]
+
+BATCH = 500
+"""Rows changed in one transaction, so that nobody waits long for a lock."""
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class OriginCleaner(Service):
+    """Removes what is no longer needed, and never anything that was not sent."""
+
+    def __init__(
+        self, installation: Installation, *, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        super().__init__()
+        settings = installation.settings
+        self.interval = settings.cleaner.run_every
+        self._installation = installation
+        self._now = now
+        self._retain = timedelta(seconds=settings.sender.retain_after_send)
+        self._upload_timeout = timedelta(seconds=settings.cleaner.upload_timeout)
+        self._trim_after = timedelta(seconds=settings.cleaner.trim_after)
+
+    def step(self) -> bool:
+        """Clean one batch of each sort; return whether there may be more."""
+        counts = (self.end_dead_uploads(), self.free(), self.trim())
+        return max(counts) >= BATCH
+
+    def end_dead_uploads(self) -> int:
+        """Revoke uploads that stopped half-way: their process was killed, or their machine."""
+        row = OutgoingTransferable
+        now = self._now()
+        dead = select(row.id).where(
+            row.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)),
+            row.submission_succeeded_at.is_(None),
+            row.received_at < now - self._upload_timeout,
+        )
+        with self._installation.database.write() as session:
+            ids = session.scalars(dead.limit(BATCH)).all()
+            for id in ids:
+                revoke(session, id, RevocationReason.UPLOAD_INTERRUPTION, now)
+        for id in ids:
+            logger.warning("transferable {}: its upload was interrupted, given up", id)
+        return len(ids)
+
+    def free(self) -> int:
+        """Delete data that was sent and kept long enough, or that will never be sent."""
+        row = OutgoingRange
+        limit = self._now() - self._retain
+        done = select(row).where(
+            row.stored,
+            or_(
+                and_(row.state == RangeState.TRANSFERRED, row.sends_left == 0, row.sent_at < limit),
+                row.state.in_((RangeState.CANCELED, RangeState.ERROR)),
+            ),
+        )
+        with self._installation.database.read() as session:
+            ranges = session.scalars(done.limit(BATCH)).all()
+        if not ranges:
+            return 0
+        self._installation.storage.delete([item.key for item in ranges])
+        with self._installation.database.write() as session:
+            session.execute(
+                update(row)
+                .where(row.id.in_([item.id for item in ranges]))
+                .values(stored=False)
+                .execution_options(synchronize_session=False)
+            )
+        return len(ranges)
+
+    def trim(self) -> int:
+        """Forget transfers that ended long ago and left nothing to say or to delete."""
+        row, part, told = OutgoingTransferable, OutgoingRange, RevocationRow
+        limit = self._now() - self._trim_after
+        old = select(row.id).where(
+            row.state.in_([state for state in OutgoingState if state.is_final]),
+            row.state_changed_at < limit,
+            ~exists().where(part.transferable_id == row.id, or_(part.stored, part.sends_left > 0)),
+            ~exists().where(told.transferable_id == row.id, told.sent_at.is_(None)),
+        )
+        with self._installation.database.write() as session:
+            ids = session.scalars(old.limit(BATCH)).all()
+            session.execute(
+                delete(row).where(row.id.in_(ids)).execution_options(synchronize_session=False)
+            )
+        if ids:
+            logger.info("{} records of old transferables trimmed", len(ids))
+        return len(ids)
