@@ -17,6 +17,7 @@ __all__ = ["Layout", "Plan", "slot_capacity"]
 
 MAX_SYMBOLS = 1 << 20  # of one packet, repair included
 MAX_ROWS = 32_768  # of data, and of repair, that every codec takes
+MAX_BLOCK_BYTES = 8 << 20  # RaptorQ cuts larger blocks up, and leaves the systematic order
 MAX_LENGTH = (1 << 32) - 1
 SMALL_BLOCK_REPAIR = 8
 
@@ -56,6 +57,7 @@ class Layout:
             and 1 <= self.m <= MAX_ROWS
             and self.blocks <= self.sources
             and self.k == -(-self.sources // self.blocks)
+            and self.k * self.symbol_size <= MAX_BLOCK_BYTES
             and self.symbols <= MAX_SYMBOLS
             and self.symbols * self.symbol_size <= capacity
         )
@@ -77,7 +79,7 @@ class Plan:
         """
         symbol_size = min(self.symbol_size, -(-max(length, 1) // 64) * 64)
         sources = source_count(length, symbol_size)
-        blocks = -(-sources // self.block_symbols)
+        blocks = -(-sources // min(self.block_symbols, MAX_BLOCK_BYTES // symbol_size))
         k = -(-sources // blocks)
         layout = Layout(
             number=number,

@@ -41,6 +41,8 @@ class CollectorProcess:
         Raises:
             CollectorEnded: it cannot tell anything any more.
         """
+        if self._control.fileno() < 0:
+            raise CollectorEnded
         if not select.select([self._control], [], [], timeout_seconds)[0]:
             return None
         try:

@@ -58,17 +58,21 @@ class UdpReceiver(PacketReceiver):
         self._refused_log_due = 0.0
 
     def receive(self, timeout_seconds: float) -> Buffer | None:
-        """Return the next packet, repaired."""
+        """Return the next packet, repaired.
+
+        Raises:
+            TransportError: the collecting process ended, and cannot be started again.
+        """
         deadline = time.monotonic() + timeout_seconds
         while True:
             try:
                 event = self._process.next_event(max(0.0, deadline - time.monotonic()))
             except CollectorEnded:
                 self._restart()
-                continue
+                event = None
             packet = self._packet(event) if event else None
             self._report_refused()
-            if packet is not None or event is None:
+            if packet is not None or time.monotonic() >= deadline:
                 return packet
 
     def counters(self) -> Mapping[str, int]:
@@ -119,9 +123,10 @@ class UdpReceiver(PacketReceiver):
 
     def _restart(self) -> None:
         logger.error("the collecting process ended unexpectedly; starting another one")
-        self._earlier.update(self._process.arena.counters())
         self._process.close()
+        earlier = self._process.arena.counters()
         self._process = CollectorProcess(self._socket, self._settings)
+        self._earlier.update({**earlier, "kernel_drops": 0})  # the socket goes on counting these
 
     def _report_refused(self) -> None:
         """Say at most once a minute that foreign or damaged datagrams come."""

@@ -17,7 +17,6 @@ MEBIBYTE = 1 << 20
 UDP_OVER_IPV4 = 28
 UDP_OVER_IPV6 = 48
 MAX_UDP_PAYLOAD = 65_507
-MAX_BLOCK_BYTES = 8 * MEBIBYTE  # RaptorQ cuts larger blocks up, and leaves the systematic order
 
 
 class Settings(PluginSettings):
@@ -105,6 +104,6 @@ class Settings(PluginSettings):
         symbol_size = payload // SYMBOL_UNIT * SYMBOL_UNIT
         return Plan(
             symbol_size=symbol_size,
-            block_symbols=min(self.block_symbols, MAX_BLOCK_BYTES // symbol_size),
+            block_symbols=self.block_symbols,
             repair_percent=self.repair,
         )

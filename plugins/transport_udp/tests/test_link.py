@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from eurydice_transport_udp.codec import Codec, Leopard, RaptorQ, choose_codec, 
 from eurydice_transport_udp.encoder import PacketEncoder
 from eurydice_transport_udp.layout import Plan
 from eurydice_transport_udp.repair import repair_packet
-from eurydice_transport_udp.wire import unpack_facts
+from eurydice_transport_udp.wire import pack_facts, seal_rows, unpack_facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,11 +56,13 @@ class FarEnd:
                 continue
             slot = self.arena.slot(event.slot)
             repair = repair_packet(layout, slot, codec_by_id(layout.codec))
-            assert repair is not None
+            self.assembler.release([event.slot])
+            if repair is None:
+                self.lost.append(layout.number)
+                continue
             self.repaired += repair.symbols
             self.margins.append(repair.margin_percent)
             self.packets.append(slot.data[: layout.length].tobytes())
-            self.assembler.release([event.slot])
 
     def counted(self, name: str) -> int:
         return self.arena.counters()[name]
@@ -364,6 +367,38 @@ def test_last_datagram_of_a_batch_may_be_shorter(far: FarEnd) -> None:
     far.consume()
     assert far.packets == [packet]
     assert far.counted("refused") == 1
+
+
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_whatever_forged_datagrams_claim_nothing_breaks(data: st.DataObject) -> None:
+    far = FarEnd(max_packet=MIB)
+    codec_id = data.draw(st.sampled_from([Leopard.id, RaptorQ.id]))
+    for number in range(data.draw(st.integers(1, 3))):
+        honest = Plan(64, data.draw(st.integers(1, 40)), 10).layout(
+            number, data.draw(st.integers(0, 4000)), codec=codec_id
+        )
+        claim = data.draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "length": st.integers(0, 2 * MIB),
+                    "blocks": st.integers(0, 40),
+                    "k": st.integers(0, 40),
+                    "m": st.integers(0, 2**16 - 1),
+                    "codec": st.integers(0, 3),
+                },
+            )
+        )
+        forged = replace(honest, **claim)
+        rows = np.zeros((data.draw(st.integers(1, 80)), 48 + 64), np.uint8)
+        rows[:, :32] = np.frombuffer(pack_facts(forged, 1), np.uint8)
+        seal_rows(rows.view(np.uint64), data.draw(st.integers(0, 100)))
+        far.assembler.feed(rows.reshape(-1), rows.shape[1], 0.0)
+    far.assembler.expire(TIMEOUT)
+    far.consume()
+    far.arena.close()
+    assert not far.assembler.events
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))

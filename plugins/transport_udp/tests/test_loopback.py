@@ -6,6 +6,8 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -164,6 +166,20 @@ def test_killed_collecting_process_is_replaced(log: list[str]) -> None:
     assert any("ended unexpectedly" in line for line in log)
 
 
+def test_collecting_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = transport()
+    with link.receiver() as receiver, link.sender() as sender:
+        assert isinstance(receiver, UdpReceiver)
+        os.kill(receiver._process._process.pid, signal.SIGKILL)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", "/bin/false")
+            for _ in range(2):
+                with pytest.raises(TransportError, match="did not start"):
+                    receiver.receive(WAIT)
+        sender.send(b"after")
+        assert received(receiver) == b"after"
+
+
 def test_refused_datagrams_are_told_once(log: list[str]) -> None:
     link = transport()
     with link.receiver() as receiver, link.sender() as sender:
@@ -182,3 +198,37 @@ def test_small_receive_buffer_is_told(log: list[str], monkeypatch: pytest.Monkey
     with transport(receive_buffer="1GiB").receiver():
         pass
     assert sum("sysctl -w net.core.rmem_max=1073741824" in line for line in log) == 1
+
+
+def test_collecting_process_ends_when_its_receiver_is_killed() -> None:
+    port = unused_port()
+    program = (
+        "import sys\n"
+        "from eurydice_transport_udp import Settings, UdpTransport\n"
+        f"settings = Settings(bind='127.0.0.1', port={port}, reassembly_timeout=0.2)\n"
+        "with UdpTransport(settings).receiver():\n"
+        "    print('open', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        assert not is_free(port)
+        process.kill()
+    deadline = time.monotonic() + WAIT
+    while not is_free(port):
+        assert time.monotonic() < deadline, "the collecting process still holds the port"
+
+
+def is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

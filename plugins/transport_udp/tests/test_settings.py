@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from eurydice_transport_udp import Settings
+from eurydice_transport_udp.arena import Counter
 from eurydice_transport_udp.codec import choose_codec, codec_by_id
 from pydantic import ValidationError
 
 from eurydice_core.errors import TransportError
+
+README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.mark.parametrize(
@@ -20,8 +24,8 @@ def test_datagrams_fit_the_mtu(mtu: int, ipv6: bool, symbol_size: int) -> None:
 
 
 def test_blocks_stay_below_eight_mebibytes() -> None:
-    plan = Settings(mtu=65535, block_symbols=4096).plan()
-    assert plan.block_symbols * plan.symbol_size <= 8 << 20
+    layout = Settings(mtu=65535, block_symbols=4096).plan().layout(0, 64 << 20, codec=2)
+    assert 7 << 20 < layout.k * layout.symbol_size <= 8 << 20
 
 
 def test_packets_of_more_datagrams_than_a_receiver_holds_are_refused() -> None:
@@ -29,8 +33,15 @@ def test_packets_of_more_datagrams_than_a_receiver_holds_are_refused() -> None:
         Settings(mtu=576, max_packet="1GiB")
 
 
-def test_every_field_has_a_description() -> None:
-    assert all(field.description for field in Settings.model_fields.values())
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_field_is_described(name: str) -> None:
+    assert Settings.model_fields[name].description
+    assert f"`{name}`" in README.read_text()
+
+
+@pytest.mark.parametrize("counter", Counter)
+def test_every_counter_is_described(counter: Counter) -> None:
+    assert f"`{counter.name.lower()}`" in README.read_text()
 
 
 @pytest.mark.parametrize("name", ["leopard", "raptorq"])
