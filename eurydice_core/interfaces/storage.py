@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eurydice_core.errors import StorageError
+from eurydice_core.model.buffer import Buffer
 
 __all__ = [
     "Assembly",
@@ -29,9 +30,6 @@ __all__ = [
     "Storage",
     "checked_key",
 ]
-
-Buffer = bytes | bytearray | memoryview
-"""Bytes that are lent for the time of a call."""
 
 AssemblyState = Mapping[str, Any]
 """What an assembly needs to go on after a crash: small, and made of JSON values only."""

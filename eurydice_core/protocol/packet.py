@@ -30,7 +30,7 @@ import msgpack
 from blake3 import blake3
 
 from eurydice_core.errors import MalformedPacket, SealBroken
-from eurydice_core.interfaces.storage import Buffer
+from eurydice_core.model.buffer import Buffer
 from eurydice_core.protocol.elements import (
     Revocation,
     TransferablePart,
