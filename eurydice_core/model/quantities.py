@@ -51,7 +51,8 @@ DURATION_UNITS = {
     "w": 604800.0,
     "week": 604800.0,
 }
-QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
+# No more digits than any sane quantity has, so that no number overflows.
+QUANTITY = re.compile(r"\s*(\d{1,20}(?:\.\d{1,20})?)\s*([a-zA-Z]*)\s*")
 
 
 def parse_size(value: object) -> int:

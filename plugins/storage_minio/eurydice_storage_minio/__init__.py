@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from eurydice_core.hookspecs import StoragePlugin, hookimpl
-from eurydice_storage_minio.client import open_storage
+from eurydice_core.hookspecs import Context, StoragePlugin, hookimpl
+from eurydice_core.interfaces.storage import Storage
 from eurydice_storage_minio.settings import Settings
-from eurydice_storage_minio.storage import S3Storage
 
-__all__ = ["S3Storage", "Settings", "eurydice_storage", "open_storage"]
+__all__ = ["Settings", "eurydice_storage"]
 
 
 @hookimpl
@@ -17,5 +16,13 @@ def eurydice_storage() -> StoragePlugin:
         name="storage_minio",
         summary="Objects in a bucket of any S3 server (MinIO, SeaweedFS, Ceph, AWS).",
         settings=Settings,
-        create=lambda settings, context: open_storage(settings),
+        create=create,
     )
+
+
+def create(settings: Settings, context: Context) -> Storage:
+    """Open the bucket."""
+    # Importing s3fs takes most of a second, which only those who chose it should pay.
+    from eurydice_storage_minio.client import open_storage
+
+    return open_storage(settings)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from eurydice_storage_minio import Settings
 
 from eurydice_core.testing.s3_server import S3Server, s3_server
+from eurydice_storage_minio import Settings
 
 MIB = 2**20
 

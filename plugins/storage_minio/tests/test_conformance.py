@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from eurydice_storage_minio import S3Storage, Settings, open_storage
 
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.testing.assembly import AssemblyConformance
 from eurydice_core.testing.storage import StorageConformance
+from eurydice_storage_minio import Settings
+from eurydice_storage_minio.client import open_storage
+from eurydice_storage_minio.storage import S3Storage
 
 MIB = 2**20
 

@@ -10,8 +10,6 @@ from typing import Any
 import httpx
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, SSLError
-from eurydice_storage_minio import S3Storage, Settings, open_storage
-from eurydice_storage_minio.errors import BucketMissing, translated
 from pydantic import ValidationError
 
 from eurydice_core.errors import (
@@ -23,6 +21,10 @@ from eurydice_core.errors import (
 )
 from eurydice_core.testing.assembly import content, put_object
 from eurydice_core.testing.s3_server import S3Server
+from eurydice_storage_minio import Settings
+from eurydice_storage_minio.client import open_storage
+from eurydice_storage_minio.errors import BucketMissing, translated
+from eurydice_storage_minio.storage import S3Storage
 
 MIB = 2**20
 
