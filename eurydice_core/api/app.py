@@ -1,0 +1,94 @@
+"""The ASGI application of one side, to be served by us or mounted by somebody else.
+
+with open_installation(settings) as installation:
+    app = create_app(installation)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.routing import Match, Mount
+from starlette.types import Scope
+
+from eurydice_core.api import shared
+from eurydice_core.api.authentication import Authentication
+from eurydice_core.api.context import Api
+from eurydice_core.api.destination import routes as destination
+from eurydice_core.api.middleware import API_PREFIX, RequestMiddleware, route_path
+from eurydice_core.api.origin import routes as origin
+from eurydice_core.api.paging import PageTokens
+from eurydice_core.api.problems import handle_problems
+from eurydice_core.api.threads import Threads
+from eurydice_core.hookspecs import WebPlugin
+from eurydice_core.installation import Installation
+from eurydice_core.model.states import Side
+from eurydice_core.plugins import Kind
+
+__all__ = ["create_app"]
+
+ROUTERS: Final = {Side.ORIGIN: origin.router, Side.DESTINATION: destination.router}
+
+
+def create_app(installation: Installation) -> FastAPI:
+    """Return the API of an opened installation, and the web plugins beside it.
+
+    Raises:
+        EurydiceError: a plugin that the configuration names cannot be used.
+    """
+    side = installation.settings.side
+    threads = Threads()
+    app = FastAPI(
+        title=f"Eurydice {side} API",
+        version=version("eurydice-core"),
+        openapi_url=None,  # it has a route of its own
+        redirect_slashes=False,  # both ways of writing a path are answered
+        lifespan=_lifespan,
+    )
+    app.state.eurydice = Api(
+        installation=installation,
+        threads=threads,
+        authentication=Authentication(installation, threads),
+        page_tokens=PageTokens(installation.settings.secret_key.get_secret_value()),
+    )
+    app.add_middleware(RequestMiddleware, trusted_proxies=installation.settings.api.trusted_proxies)
+    handle_problems(app)
+    app.include_router(shared.router)
+    app.include_router(ROUTERS[side])
+    app.router.routes.extend(_web_routes(installation))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        api: Api = app.state.eurydice
+        api.threads.close()
+
+
+class _WebMount(Mount):
+    """A web plugin; the API's own paths are never its."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if route_path(scope).startswith(API_PREFIX):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def _web_routes(installation: Installation) -> list[_WebMount]:
+    settings, plugins = installation.settings.web, installation.plugins
+    mounts = []
+    for name in settings.plugins:
+        plugin = plugins.choose(Kind.WEB, name)
+        if not isinstance(plugin, WebPlugin):  # pragma: no cover (choose went by the kind)
+            raise TypeError(f"{name} is no web plugin")
+        asgi = plugins.create_web(name, settings.options_of(name), installation.context)
+        mounts.append(_WebMount(plugin.path.rstrip("/"), asgi))
+    # What answers `/` takes everything that reaches it, so it comes last.
+    return sorted(mounts, key=lambda mount: not mount.path)

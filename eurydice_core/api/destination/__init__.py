@@ -1,0 +1,3 @@
+"""Routes of the destination's API."""
+
+from __future__ import annotations

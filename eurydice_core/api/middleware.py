@@ -1,0 +1,161 @@
+"""Around every request: where it comes from, a number for the log, what it ended with."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+
+from loguru import logger
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from eurydice_core.api.problems import problem
+from eurydice_core.db.accounts import Account
+
+__all__ = [
+    "API_PREFIX",
+    "Peer",
+    "RequestMiddleware",
+    "joined_headers",
+    "peer_of",
+    "route_path",
+]
+
+Network = IPv4Network | IPv6Network
+
+API_PREFIX: Final = "/api/"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where a request comes from."""
+
+    address: str
+    """Of the TCP connection: the user's, or a reverse proxy's; empty on a Unix socket."""
+    user_address: str
+    """The user's, as far as trusted proxies tell."""
+    secure: bool
+    """Whether the user's connection is encrypted."""
+
+
+class RequestMiddleware:
+    """Tells where a request comes from and logs how it went; nothing that fails passes it."""
+
+    def __init__(self, app: ASGIApp, trusted_proxies: Sequence[Network]) -> None:
+        self._app = app
+        self._trusted = trusted_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["api"] = scope["app"]
+        state["peer"] = peer_of(scope, self._trusted)
+        state["request_id"] = uuid.uuid4().hex
+        answer = _Answer(scope, send)
+        with logger.contextualize(request_id=state["request_id"]):
+            started = time.perf_counter()
+            try:
+                await self._app(with_slash(scope), receive, answer.send)
+            except Exception as error:
+                logger.exception("a bug ended this request")
+                if answer.status is not None:
+                    raise  # too late for an answer: the server breaks the connection off
+                await problem(error)(scope, receive, answer.send)
+            finally:
+                _log(scope, answer.status, time.perf_counter() - started)
+
+
+class _Answer:
+    """Sends the response, with the headers that every response has."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """Pass one message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            state = self._scope["state"]
+            headers["X-Request-Id"] = state["request_id"]
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            if route_path(self._scope).startswith(API_PREFIX):
+                headers.setdefault("Cache-Control", "no-store")
+            account: Account | None = state.get("account")
+            if account is not None:
+                name = account.username.encode()
+                message["headers"].append((b"authenticated-user", name))
+        await self._send(message)
+
+
+def _log(scope: Scope, status: int | None, seconds: float) -> None:
+    state = scope["state"]
+    account: Account | None = state.get("account")
+    logger.info(
+        "{} {!r} {} in {:.0f} ms for {} at {}",
+        scope["method"],
+        scope["path"],
+        status or "unanswered",
+        seconds * 1000,
+        account.username if account else "nobody",
+        state["peer"].user_address or "a local socket",
+    )
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path below where the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def with_slash(scope: Scope) -> Scope:
+    """Let paths of the API end with a slash, as its routes do, however they were written."""
+    if not route_path(scope).startswith(API_PREFIX) or scope["path"].endswith("/"):
+        return scope
+    return {**scope, "path": f"{scope['path']}/"}
+
+
+def joined_headers(scope: Scope) -> dict[str, str]:
+    """Return headers by name in lower case; one that came twice is joined with ", "."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def peer_of(scope: Scope, trusted: Sequence[Network]) -> Peer:
+    """Return where a request comes from; `X-Forwarded-*` counts from trusted proxies only."""
+    client = scope.get("client")
+    address = str(client[0]) if client else ""
+    secure = scope.get("scheme") == "https"
+    if not _is_within(address, trusted):
+        return Peer(address, address, secure)
+    headers = joined_headers(scope)
+    forwarded = _listed(headers, "x-forwarded-for")
+    # Each proxy appends whom it heard from: only what trusted ones appended is true.
+    user = next((hop for hop in reversed(forwarded) if not _is_within(hop, trusted)), address)
+    protocols = _listed(headers, "x-forwarded-proto")
+    return Peer(address, user[:45], protocols[-1].lower() == "https" if protocols else secure)
+
+
+def _listed(headers: Mapping[str, str], name: str) -> list[str]:
+    return [item.strip() for item in headers.get(name, "").split(",") if item.strip()]
+
+
+def _is_within(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return any((mapped or parsed) in network for network in networks)

@@ -1,0 +1,177 @@
+"""How errors leave the API: one table of statuses, one shape of body (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from loguru import logger
+from starlette.exceptions import HTTPException
+
+from eurydice_core.errors import (
+    AssociationTokenInvalid,
+    Conflict,
+    DatabaseUnavailable,
+    EurydiceError,
+    Gone,
+    InvalidRequest,
+    NotAssociated,
+    NotFound,
+    RequestError,
+    StorageFull,
+    StorageUnavailable,
+    TooLarge,
+)
+
+__all__ = [
+    "FieldInvalid",
+    "Forbidden",
+    "NotAuthenticated",
+    "TooSlow",
+    "UnsupportedMediaType",
+    "UploadInterrupted",
+    "handle_problems",
+    "problem",
+    "status_of",
+]
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER: Final = 5  # seconds
+
+
+class NotAuthenticated(RequestError):
+    """Nobody knows who is asking."""
+
+    def __init__(self, challenges: Sequence[str]) -> None:
+        super().__init__("say who you are: no valid credentials came with the request")
+        self.challenges = challenges
+
+
+class Forbidden(RequestError):
+    """This user may not do that."""
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is of a kind that is not taken here."""
+
+
+class FieldInvalid(InvalidRequest):
+    """A field, or a query parameter, cannot be what it is."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class UploadInterrupted(InvalidRequest):
+    """The client went away before the upload was whole."""
+
+    def __init__(self) -> None:
+        super().__init__("the client went away before the upload was whole")
+
+
+class TooSlow(RequestError):
+    """The client sent nothing for too long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"nothing came for {seconds:g} seconds: the upload was given up")
+
+
+STATUS: Final[Mapping[type[BaseException], int]] = {
+    InvalidRequest: 400,
+    NotAuthenticated: 401,
+    Forbidden: 403,
+    NotAssociated: 403,
+    NotFound: 404,
+    TooSlow: 408,
+    Conflict: 409,
+    Gone: 410,
+    TooLarge: 413,
+    UnsupportedMediaType: 415,
+    RequestError: 400,
+    DatabaseUnavailable: 503,
+    StorageUnavailable: 503,
+    StorageFull: 507,
+    BaseException: 500,
+}
+# What is wrong inside is for the log, not for whoever asks.
+INTERNAL: Final = {
+    500: "something went wrong on our side; the log tells what, under the request's X-Request-Id",
+    503: "a service behind the API does not answer now; try again in a moment",
+    507: "there is no room left for files; try again later",
+}
+
+
+def status_of(error: BaseException) -> int:
+    """Return the status of an error: its own class's, or its nearest ancestor's."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def problem(error: BaseException) -> Response:
+    """Return the response that an error becomes."""
+    status = status_of(error)
+    headers: dict[str, str] = {"Retry-After": str(RETRY_AFTER)} if status == 503 else {}
+    detail = INTERNAL[status] if status in INTERNAL else str(error)
+    response = problem_response(status, kind_of(error), detail, fields_of(error), headers)
+    if isinstance(error, NotAuthenticated):
+        for challenge in error.challenges:
+            response.headers.append("WWW-Authenticate", challenge)
+    return response
+
+
+def fields_of(error: BaseException) -> dict[str, Any]:
+    """Return what the body says of single fields, in the shape that clients know."""
+    if isinstance(error, AssociationTokenInvalid):
+        return {"token": str(error)}
+    if isinstance(error, FieldInvalid):
+        return {error.field: [error.message]}
+    return {}
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the name of a problem, from its class: `SizeMismatch` is `size-mismatch`."""
+    name = type(error).__name__ if isinstance(error, EurydiceError) else "InternalError"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
+def problem_response(
+    status: int,
+    kind: str,
+    detail: str,
+    fields: Mapping[str, Any],
+    headers: Mapping[str, str] | None,
+) -> Response:
+    """Return a problem; fields of our own never hide the standard's."""
+    body = {
+        **fields,
+        "type": f"urn:eurydice:{kind}" if kind else "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(content, status, headers, MEDIA_TYPE)
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Have an application answer errors with problems."""
+    app.add_exception_handler(EurydiceError, _on_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+async def _on_error(_request: Request, error: Exception) -> Response:
+    if status_of(error) >= 500:
+        logger.error("{}: {}", type(error).__name__, error)
+    return problem(error)
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    """Answer what the routing itself refuses: an unknown path, or another method."""
+    if not isinstance(error, HTTPException):  # pragma: no cover (registered for nothing else)
+        raise error
+    return problem_response(error.status_code, "", str(error.detail), {}, error.headers)

@@ -1,0 +1,125 @@
+"""Serves the API: Granian, one worker process or several, each with the installation open."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Final
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server import Server
+from loguru import logger
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from eurydice_core import log
+from eurydice_core.api.app import create_app
+from eurydice_core.config import Settings
+from eurydice_core.errors import EurydiceError, ServiceError
+from eurydice_core.installation import open_installation
+
+__all__ = ["serve"]
+
+STOP_SECONDS: Final = 30
+"""How long requests that are being answered may go on once the service is told to stop."""
+# Everything goes the way of all our logs, instead of to handlers of its own.
+LOGGERS: Final[dict[str, Any]] = {
+    "handlers": {},
+    "formatters": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+}
+
+
+def serve(settings: Settings) -> None:
+    """Serve the API of one side until the process is told to stop.
+
+    Raises:
+        EurydiceError: what keeps the service from starting.
+        ServiceError: the port is in use, or a worker process failed for good.
+    """
+    with open_installation(settings) as installation:
+        create_app(installation)  # whatever is wrong is said here, once, before any worker
+    host, port = settings.api.host, _free_port(settings.api.host, settings.api.port)
+    server = Server(
+        # Settings reach a worker as it is forked, or through a pipe: never in a command line.
+        "eurydice_core.api",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=settings.api.workers,
+        workers_kill_timeout=STOP_SECONDS,
+        respawn_failed_workers=True,
+        log_dictconfig=LOGGERS,
+    )
+    logger.info("the API of the {} listens on http://{}:{}", settings.side, _bracketed(host), port)
+    try:
+        server.serve(target_loader=partial(_load_worker, settings), wrap_loader=False)
+    except SystemExit as error:
+        if error.code:
+            raise ServiceError("the API stopped: a worker process fails again and again") from None
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return the port if nobody listens on it; for 0, one that is free.
+
+    The server shares its port between its workers, and would share it with a stranger.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            free: int = probe.getsockname()[1]
+            return free
+    except OSError as error:
+        raise ServiceError(
+            f"cannot listen on {_bracketed(host)}:{port}: {error.strerror};"
+            " choose another [api] host or port, or stop what is using it"
+        ) from error
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _load_worker(settings: Settings) -> ASGIApp:
+    """Return the application of a worker process, or end it with one line."""
+    # A forked worker inherits the parent's handlers; told to stop before the server has
+    # its own, it would go on.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    log.configure(
+        level=settings.log.level,
+        format=settings.log.format,
+        file=settings.log.file,
+        service="api",
+    )
+    try:
+        return Worker(settings)
+    except EurydiceError as error:
+        logger.critical("{}", error)
+        sys.exit(1)
+
+
+class Worker:
+    """The application, and the installation it works with, open until the server stops."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._stack = ExitStack()
+        installation = self._stack.enter_context(open_installation(settings))
+        self._app = create_app(installation)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on everything; close the installation once the application has ended."""
+
+        async def send_last(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                self._stack.close()
+            await send(message)
+
+        is_lifespan = scope["type"] == "lifespan"
+        await self._app(scope, receive, send_last if is_lifespan else send)

@@ -1,0 +1,89 @@
+"""Routes that both sides have: the user's own account, and what the pages show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from eurydice_core.api.context import CurrentAccount, CurrentApi
+from eurydice_core.api.problems import Forbidden
+from eurydice_core.api.schemas import PROBLEMS, Schema
+from eurydice_core.api.tokens import renew_token, show_token
+from eurydice_core.db.accounts import Account
+
+__all__ = ["require_metrics_permission", "router"]
+
+router = APIRouter(prefix="/api/v1")
+
+ACCOUNT = "Account management"
+
+
+class Me(Schema):
+    """Who asks."""
+
+    username: str
+
+
+class Token(Schema):
+    """An API token."""
+
+    token: str
+
+
+class Metadata(Schema):
+    """What the web pages show beside the lists."""
+
+    contact: str
+    badge_content: str
+    badge_color: str
+    encryption_enabled: bool = False
+    """Whether files are to be encrypted in the browser: they never are."""
+
+
+@router.get("/user/me/", operation_id="user-me", tags=[ACCOUNT], responses={401: PROBLEMS[401]})
+async def me(account: CurrentAccount) -> Me:
+    """Tell who you are."""
+    return Me(username=account.username)
+
+
+@router.get(
+    "/user/token/", operation_id="user-token-get", tags=[ACCOUNT], responses={401: PROBLEMS[401]}
+)
+async def show(api: CurrentApi, account: CurrentAccount) -> Token:
+    """Show your API token; it is made when you first ask."""
+    return Token(token=await api.threads.run(show_token, api.installation, account))
+
+
+@router.delete(
+    "/user/token/",
+    operation_id="user-token-delete",
+    tags=[ACCOUNT],
+    responses={401: PROBLEMS[401]},
+)
+async def renew(api: CurrentApi, account: CurrentAccount) -> Token:
+    """Replace your API token by a new one; the old one ends at once."""
+    return Token(token=await api.threads.run(renew_token, api.installation, account))
+
+
+@router.get("/metadata/", operation_id="metadata", tags=["Metadata"])
+async def metadata(api: CurrentApi) -> Metadata:
+    """Tell whom to ask for help, and what stands in the banner."""
+    return Metadata.model_validate(api.installation.settings.api)
+
+
+@router.get("/schema/", include_in_schema=False)
+async def schema(request: Request) -> dict[str, Any]:
+    """Describe this API (OpenAPI 3)."""
+    description: dict[str, Any] = request.app.openapi()
+    return description
+
+
+def require_metrics_permission(account: Account) -> None:
+    """Return if this user may see everybody's figures.
+
+    Raises:
+        Forbidden: they may not.
+    """
+    if not (account.sees_metrics or account.is_staff):
+        raise Forbidden("only accounts with the metrics permission may see these figures")

