@@ -7,12 +7,14 @@ shared with the receiver and says over a socket pair which slot holds a whole pa
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import struct
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 
 import numpy as np
 
@@ -25,6 +27,7 @@ __all__ = ["collect", "main", "pack_event", "pack_release", "unpack_event"]
 BUFFER_BYTES = 1 << 16
 ANCILLARY_BYTES = 128
 MAX_PENDING_EVENTS = 1000
+NICENESS = -10  # others can wait
 EVENT = struct.Struct("=BHI32s")
 RELEASE = struct.Struct("=H")
 
@@ -109,6 +112,8 @@ def take_back(control: socket.socket, assembler: Assembler) -> bool:
 def main() -> None:
     """Run in a process of its own: descriptors and limits come as arguments."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the receiver ends us, after its own last packet
+    with suppress(PermissionError):  # without the right to it, the receive buffer must bridge more
+        os.nice(NICENESS)
     arguments = sys.argv[1:]
     data_fd, control_fd, arena_fd, slots, max_packet, buffer_packets = map(int, arguments[:6])
     arena = Arena(arena_fd, slots, max_packet)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 __all__ = ["Pace"]
 
 BURST_SECONDS = 0.01
-MAX_BURST = 1 << 20  # bytes; a quarter of a common receive buffer
+MAX_BURST = 4 << 20  # bytes; an eighth of the default receive buffer
 CALL_SECONDS = 0.002
 
 
