@@ -28,6 +28,7 @@ CONTENT: Final = struct.Struct(">8sI")
 MAC_SIZE: Final = 12  # bytes
 SEPARATORS: Final = re.compile(r"[^a-z]+")
 MAX_INPUT: Final = 1000  # characters; the longest 18 words with spaces are 161
+LATEST: Final = 2**32 - 1  # seconds: the last moment that fits, in 2106
 
 
 @cache
@@ -41,7 +42,7 @@ def _mac(content: bytes, key: bytes) -> bytes:
 
 def issue_words(profile: bytes, expires_at: datetime, key: bytes) -> str:
     """Return the words that prove, until then, that their bearer owns this profile."""
-    content = CONTENT.pack(profile, int(expires_at.timestamp()))
+    content = CONTENT.pack(profile, min(int(expires_at.timestamp()), LATEST))
     return str(_words().to_mnemonic(content + _mac(content, key)))
 
 

@@ -19,6 +19,9 @@ __all__ = [
 
 PROFILE_SIZE = 8  # bytes
 MAX_NAME = 255  # characters
+MAX_REASON = 200  # characters
+MAX_SAID = 200  # characters of what was wrong with an element
+MAX_NATURAL = 2**63  # what a database's integers hold, and not one more
 T = TypeVar("T")
 
 
@@ -86,11 +89,13 @@ def read_parts(
     parts: list[TransferablePart] = []
     payloads: list[list[memoryview]] = []
     start = 0
-    for item in _items(items):
+    for item in _items(items, "parts", refused):
         try:
             lengths = [_natural(length) for _, length in item["ranges"]]
         except (KeyError, TypeError, ValueError) as error:
-            refused.append(f"ranges of a part cannot be read ({error!r}), nor any part after it")
+            refused.append(
+                f"ranges of a part cannot be read ({_said(error)}), nor any part after it"
+            )
             break
         stop = start + sum(lengths)
         if stop > len(payload):
@@ -106,7 +111,7 @@ def read_parts(
 
 def read_revocations(items: object, refused: list[str]) -> list[Revocation]:
     """Read revocations, leaving out what makes no sense."""
-    read = (_attempt(_revocation, item, refused) for item in _items(items))
+    read = (_attempt(_revocation, item, refused) for item in _items(items, "revocations", refused))
     return [revocation for revocation in read if revocation is not None]
 
 
@@ -123,8 +128,13 @@ def _attempt(read: Callable[[Any], T], item: object, refused: list[str]) -> T | 
     try:
         return read(item)
     except (KeyError, TypeError, ValueError) as error:
-        refused.append(f"{read.__name__.strip('_')} cannot be read ({error!r})")
+        refused.append(f"{read.__name__.strip('_')} cannot be read ({_said(error)})")
         return None
+
+
+def _said(error: Exception) -> str:
+    """Return what was wrong, short, whatever was in the packet."""
+    return repr(error)[:MAX_SAID]
 
 
 def _part(item: Mapping[str, Any]) -> TransferablePart:
@@ -134,10 +144,10 @@ def _part(item: Mapping[str, Any]) -> TransferablePart:
     for offset, length in ranges:
         _check_range(offset, length, piece_size, size)
     return TransferablePart(
-        id=uuid.UUID(bytes=item["id"]),
+        id=uuid.UUID(bytes=_bytes(item["id"], 16)),
         profile=_bytes(item["profile"], PROFILE_SIZE),
         name=_text(item["name"])[:MAX_NAME],
-        metadata={_text(key): _text(value) for key, value in item["metadata"].items()},
+        metadata={_text(key): _text(value) for key, value in _map(item["metadata"]).items()},
         size=size,
         piece_size=piece_size,
         sha1=None if item["sha1"] is None else _bytes(item["sha1"], 20),
@@ -148,30 +158,33 @@ def _part(item: Mapping[str, Any]) -> TransferablePart:
 
 def _revocation(item: Mapping[str, Any]) -> Revocation:
     return Revocation(
-        id=uuid.UUID(bytes=item["id"]),
+        id=uuid.UUID(bytes=_bytes(item["id"], 16)),
         profile=_bytes(item["profile"], PROFILE_SIZE),
         name=_text(item["name"])[:MAX_NAME],
-        reason=_text(item.get("reason", RevocationReason.UNEXPECTED_EXCEPTION)),
+        reason=_text(item.get("reason", RevocationReason.UNEXPECTED_EXCEPTION))[:MAX_REASON],
     )
 
 
 def _check_range(offset: int, length: int, piece_size: int, size: int | None) -> None:
     if piece_size == 0 or offset % piece_size or length > piece_size:
         raise ValueError(f"range {offset}+{length} is no piece of {piece_size}")
+    if offset + length >= MAX_NATURAL:
+        raise ValueError(f"range {offset}+{length} ends after any file")
     if size is not None and offset + length > size:
         raise ValueError(f"range {offset}+{length} ends after byte {size}")
     if size is not None and length < piece_size and offset + length != size:
         raise ValueError(f"range {offset}+{length} is short and not the last of {size}")
 
 
-def _items(items: object) -> Iterable[Mapping[str, Any]]:
+def _items(items: object, what: str, refused: list[str]) -> Iterable[Mapping[str, Any]]:
     if not isinstance(items, list | tuple):
+        refused.append(f"{what} are no list")
         return ()
     return items
 
 
 def _natural(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MAX_NATURAL:
         raise ValueError(f"{value!r} is no length or offset")
     return value
 
@@ -182,7 +195,15 @@ def _bytes(value: object, size: int) -> bytes:
     return value
 
 
+def _map(value: object) -> Mapping[Any, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("not a map")  # noqa: TRY004 (one error for all that cannot be read)
+    return value
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("not a text")  # noqa: TRY004 (one error for all that cannot be read)
+        raise ValueError("not a text")  # noqa: TRY004 (the same)
+    if "\0" in value:  # which no PostgreSQL takes, and nobody types
+        raise ValueError("a text with a zero byte")
     return value

@@ -166,7 +166,8 @@ def open_packet(data: Buffer, key: bytes) -> Packet:
 def _read_head(data: memoryview) -> dict[str, Any]:
     try:
         head = msgpack.unpackb(data, strict_map_key=False)
-    except ValueError as error:  # sealed by us, so this is a bug of a sender, not an attack
+    # TypeError: a map with a list as a key. Sealed by us, so it is a bug of a sender.
+    except (TypeError, ValueError) as error:
         raise MalformedPacket(f"packet refused: its head cannot be read ({error})") from error
     if not isinstance(head, dict):
         raise MalformedPacket("packet refused: its head is no map")
