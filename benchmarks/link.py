@@ -16,9 +16,8 @@ import subprocess
 import sys
 import time
 
-from eurydice_transport_udp import Settings, UdpTransport
-
 from eurydice_core.model.quantities import parse_size
+from eurydice_transport_udp import Settings, UdpTransport
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ import socket
 from pathlib import Path
 
 import pytest
-from eurydice_transport_udp import Settings, UdpTransport, eurydice_transport
 
 from eurydice_core.hookspecs import Context
 from eurydice_core.interfaces.transport import Transport
 from eurydice_core.model.states import Side
 from eurydice_core.testing.transport import TransportConformance
+from eurydice_transport_udp import Settings, UdpTransport, eurydice_transport
 
 
 def unused_port() -> int:

@@ -9,6 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from eurydice_transport_udp.arena import Arena
 from eurydice_transport_udp.assembly import OPEN_PACKETS, Assembler, EventKind
 from eurydice_transport_udp.codec import Codec, Leopard, RaptorQ, choose_codec, codec_by_id
@@ -16,8 +19,6 @@ from eurydice_transport_udp.encoder import PacketEncoder
 from eurydice_transport_udp.layout import Plan
 from eurydice_transport_udp.repair import repair_packet
 from eurydice_transport_udp.wire import pack_facts, seal_rows, unpack_facts
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 MIB = 1 << 20
 TIMEOUT = 2.0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eurydice_transport_udp.pace import MAX_BURST, Pace
 
 

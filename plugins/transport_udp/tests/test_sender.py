@@ -5,13 +5,13 @@ import socket
 from collections.abc import Sequence
 
 import pytest
+
+from eurydice_core.errors import LinkDown, TransportError
 from eurydice_transport_udp import Settings
 from eurydice_transport_udp.codec import choose_codec
 from eurydice_transport_udp.encoder import PacketEncoder
 from eurydice_transport_udp.pace import Pace
 from eurydice_transport_udp.sender import UdpSender, open_sender
-
-from eurydice_core.errors import LinkDown, TransportError
 
 MIB = 1 << 20
 

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from eurydice_transport_udp import Settings
-from eurydice_transport_udp.arena import Counter
-from eurydice_transport_udp.codec import choose_codec, codec_by_id
 from pydantic import ValidationError
 
 from eurydice_core.errors import TransportError
+from eurydice_transport_udp import Settings
+from eurydice_transport_udp.arena import Counter
+from eurydice_transport_udp.codec import choose_codec, codec_by_id
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
 from eurydice_transport_udp.layout import Layout, Plan, slot_capacity
 from eurydice_transport_udp.wire import (
     HEADER_SIZE,
@@ -11,8 +14,6 @@ from eurydice_transport_udp.wire import (
     seal_rows,
     unpack_facts,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 layouts = st.builds(
     Layout,
