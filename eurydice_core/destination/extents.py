@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Extent", "covered", "covers", "merged", "missing"]
+__all__ = ["Extent", "covered", "covers", "merged"]
 
 Extent = tuple[int, int]
 """First byte, and the byte after the last."""
@@ -29,16 +29,3 @@ def covers(extents: Sequence[Extent], start: int, stop: int) -> bool:
 def covered(extents: Iterable[Extent]) -> int:
     """Return how many bytes are there."""
     return sum(stop - start for start, stop in extents)
-
-
-def missing(extents: Iterable[Extent], size: int) -> list[Extent]:
-    """Return the stretches that are not there yet, up to `size`."""
-    gaps: list[Extent] = []
-    here = 0
-    for start, stop in extents:
-        if start > here:
-            gaps.append((here, min(start, size)))
-        here = max(here, stop)
-    if here < size:
-        gaps.append((here, size))
-    return gaps

@@ -16,7 +16,6 @@ from eurydice_core.db.accounts import Account, Accounts
 from eurydice_core.db.engine import Database
 from eurydice_core.db.incoming import IncomingTransferable
 from eurydice_core.db.outgoing import OutgoingTransferable
-from eurydice_core.db.schema import migrate
 from eurydice_core.destination.receive import Receiver
 from eurydice_core.events import EventStream
 from eurydice_core.hookspecs import Context
@@ -138,12 +137,12 @@ def small(settings: Settings) -> Settings:
 
 @pytest.fixture
 def make_installation(
-    tmp_path: Path, make_database: Callable[[Side], str]
+    tmp_path: Path, database_url: Callable[[Side], str]
 ) -> Iterator[Callable[[Side], Installation]]:
     with ExitStack() as stack:
 
         def make(side: Side, **tables: object) -> Installation:
-            url = make_database(side)
+            url = database_url(side)
             settings = Settings.model_validate(
                 {
                     "side": side,
@@ -157,7 +156,6 @@ def make_installation(
             )
             database = Database(url)
             stack.callback(database.dispose)
-            migrate(database, side)
             return Installation(
                 settings=small(settings),
                 plugins=discover(),
@@ -179,8 +177,3 @@ def sides(make_installation: Callable[[Side], Installation]) -> Iterator[Sides]:
         yield Sides(
             origin, destination, Wire(sender, receiver), Clock(), origin.accounts.add("alice")
         )
-
-
-@pytest.fixture
-def make_database(tmp_path):
-    return lambda side: f"sqlite:///{tmp_path}/{side}.db"

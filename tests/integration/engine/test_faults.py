@@ -257,12 +257,16 @@ def test_canceling_during_the_upload_ends_the_upload(sides):
     assert sides.outgoing()[str(submission.id)].state is OutgoingState.CANCELED
 
 
+def write_and_finish(submission: Submission, data: bytes) -> None:
+    submission.write(data)
+    submission.finish()
+
+
 @pytest.mark.parametrize(("announced", "body"), [(0, 2), (1, 2), (3, 2), (500, 499), (500, 501)])
 def test_a_body_of_another_length_than_announced_is_revoked(sides, announced, body):
     submission = Submission(sides.origin, sides.user, size=announced)
     with pytest.raises(SizeMismatch):
-        submission.write(content(body))
-        submission.finish()
+        write_and_finish(submission, content(body))
     submission.fail(RevocationReason.UPLOAD_SIZE_MISMATCH)
     row = sides.outgoing()[str(submission.id)]
     assert (row.state, row.sha1) == (OutgoingState.ERROR, None)

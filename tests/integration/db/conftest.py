@@ -1,0 +1,26 @@
+"""Databases with nothing in them, not even tables."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def make_database(request, tmp_path):
+    """Make an empty database and return its URL; one run for each kind."""
+    if request.param == "sqlite":
+        return lambda side: f"sqlite:///{tmp_path}/{side}.db"
+    url = make_url(request.getfixturevalue("postgres_url"))
+
+    def create(side):
+        name = f"empty_{side}_{uuid.uuid4().hex}"
+        admin = url.set(drivername="postgresql").render_as_string(False)
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return url.set(database=name).render_as_string(False)
+
+    return create
