@@ -8,11 +8,16 @@ from abc import ABC, abstractmethod
 
 from loguru import logger
 
-from eurydice_core.errors import DatabaseUnavailable, LinkDown, StorageFull, StorageUnavailable
+from eurydice_core.errors import (
+    DatabaseUnavailable,
+    StorageFull,
+    StorageUnavailable,
+    TransportError,
+)
 
 __all__ = ["OUTAGES", "Service"]
 
-OUTAGES = (DatabaseUnavailable, LinkDown, StorageFull, StorageUnavailable)
+OUTAGES = (DatabaseUnavailable, StorageFull, StorageUnavailable, TransportError)
 """What passes by itself, or once somebody acts: to be waited out, never died of."""
 
 FIRST_WAIT = 0.2  # seconds

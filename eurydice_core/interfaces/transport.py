@@ -39,6 +39,9 @@ class PacketReceiver(ABC):
 
         The packet is the caller's. Packets come in any order, some twice, some never;
         what is not a whole packet is dropped, counted and logged here.
+
+        Raises:
+            TransportError: nothing can come in now; calling again tries to mend it.
         """
 
     @abstractmethod

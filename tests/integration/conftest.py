@@ -36,6 +36,10 @@ def postgres_url() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="eurydice-pg-"))
     directory.chmod(0o755)
     server = pgserver.get_server(directory / "data", cleanup_mode="delete")
+    # These databases need not survive a power cut, and flushing is most of a test's time.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
     try:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     finally:
