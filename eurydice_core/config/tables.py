@@ -157,6 +157,15 @@ class SenderSettings(Table):
         ge=0,
         description="How long data that was sent is kept, so that what got lost can be repaired.",
     )
+    history_duration: Seconds = Field(
+        default=5 * HOUR,
+        ge=0,
+        description="How long the destination is told, less and less often, how a transfer ended;"
+        " less than the other side's `[cleaner] trim_after`.",
+    )
+    history_entries_per_packet: int = Field(
+        default=500, ge=1, le=10_000, description="Most of those entries in one packet."
+    )
 
 
 class ReceiverSettings(Table):
@@ -167,6 +176,15 @@ class ReceiverSettings(Table):
     )
     poll_every: Seconds = Field(
         default=0.1, gt=0, description="How often to look whether to stop while nothing comes."
+    )
+    buffer_packets: int = Field(
+        default=4, ge=1, le=100, description="Packets that wait in memory to be taken in."
+    )
+    spool_size: Size = Field(
+        default=10 * 2**30,
+        ge=0,
+        description="Packets that wait on disk, below `state_dir`, while taking them in is slower"
+        " than the link; beyond it the newest is dropped, counted and named in the log.",
     )
 
 
@@ -184,6 +202,12 @@ class CleanerSettings(Table):
         default=HOUR,
         gt=0,
         description="An upload without progress for this long is given up (origin).",
+    )
+    repair_within: Seconds = Field(
+        default=2 * DAY,
+        ge=0,
+        description="How long what came of an incomplete file is kept for a repair (destination);"
+        " no less than the other side's `[sender] retain_after_send`.",
     )
 
 

@@ -55,6 +55,8 @@ class IncomingTransferable(Base):
     reason: Mapped[str | None] = mapped_column(String(200))
     """Why it ended as it did, for people."""
     finished_at: Mapped[datetime | None]
+    repairable: Mapped[bool] = mapped_column(default=False)
+    """An ERROR only because bytes are missing: what is here is kept, in case they come."""
     assembly: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """The storage's own note for going on after a crash."""
     stored: Mapped[bool] = mapped_column(default=False)

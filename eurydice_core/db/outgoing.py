@@ -56,12 +56,21 @@ class OutgoingTransferable(Base):
         text_enum(OutgoingState), default=OutgoingState.PENDING
     )
     state_changed_at: Mapped[datetime]
+    announce_at: Mapped[datetime | None]
+    """When the destination is next told how it ended; None when it was told often enough."""
+    announced: Mapped[int] = mapped_column(default=0)
 
     user: Mapped[User] = relationship()
 
     __table_args__ = (
         Index(None, "user_id", "created_at", "id"),
         Index(None, "state", "state_changed_at"),
+        Index(
+            "ix_outgoing_transferables_announce",
+            "announce_at",
+            postgresql_where=text("announce_at IS NOT NULL"),
+            sqlite_where=text("announce_at IS NOT NULL"),
+        ),
     )
 
 

@@ -37,11 +37,18 @@ class DestinationCleaner(Service):
         self._installation = installation
         self._now = now
         self._expire_after = timedelta(seconds=settings.expire_after)
+        self._repair_within = timedelta(seconds=settings.repair_within)
         self._trim_after = timedelta(seconds=settings.trim_after)
 
     def step(self) -> bool:
         """Clean one batch of each sort; return whether there may be more."""
-        counts = (self.expire(), self.give_up_stale(), self.purge(), self.trim())
+        counts = (
+            self.expire(),
+            self.give_up_stale(),
+            self.end_repairs(),
+            self.purge(),
+            self.trim(),
+        )
         return max(counts) >= BATCH
 
     def expire(self) -> int:
@@ -61,6 +68,24 @@ class DestinationCleaner(Service):
         if count:
             logger.warning("{} transferables given up: the rest of them never came", count)
         return count
+
+    def end_repairs(self) -> int:
+        """Let go of incomplete files that nobody repaired in time."""
+        limit = self._now() - self._repair_within
+        with self._installation.database.write() as session:
+            late = select(Row.id).where(
+                Row.repairable, Row.finished_at < limit, Row.received_at < limit
+            )
+            ids = session.scalars(late.limit(BATCH)).all()
+            session.execute(
+                update(Row)
+                .where(Row.id.in_(ids))
+                .values(repairable=False)
+                .execution_options(synchronize_session=False)
+            )
+        if ids:
+            logger.warning("{} incomplete transferables were not repaired in time", len(ids))
+        return len(ids)
 
     def purge(self) -> int:
         """Free the storage of what is gone; a crash may have left some."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from loguru import logger
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, set_time
 from eurydice_core.db.incoming import IncomingTransferable
@@ -24,6 +24,7 @@ from eurydice_core.destination.purge import purge
 from eurydice_core.destination.records import (
     Arrival,
     Known,
+    accepts,
     ensure_profiles,
     insert_new,
     key_of,
@@ -79,7 +80,7 @@ class Ingest:
             row = IncomingTransferable
             ids = session.scalars(
                 select(row.id).where(
-                    row.state == IncomingState.ONGOING,
+                    or_(row.state == IncomingState.ONGOING, row.repairable),
                     row.sha256.is_not(None),
                     row.bytes_received == row.size,
                 )
@@ -92,7 +93,7 @@ class Ingest:
         storage = self.installation.storage
         with self.installation.database.read() as session:
             row = session.get_one(IncomingTransferable, id)
-        if row.state is not IncomingState.ONGOING or row.size is None:
+        if not accepts(row) or row.size is None:
             return
         assembly = storage.assemble(row.key, piece_size=row.piece_size, state=row.assembly)
         assembly.commit(row.size)
@@ -105,9 +106,10 @@ class Ingest:
             storage.delete([row.key])
         with self.installation.database.write() as session:
             row = session.get_one(IncomingTransferable, id, with_for_update=True)
-            if row.state is not IncomingState.ONGOING:
+            if not accepts(row):
                 return
             row.state, row.reason, row.finished_at = outcome, reason, self.now()
+            row.repairable = False
             row.assembly, row.stored = None, outcome is IncomingState.SUCCESS
             record_extents(session, row, [(0, row.size or 0)])
         self._tell(id, row.name, outcome, reason)
@@ -118,9 +120,9 @@ class Ingest:
             known = load(session, {part.id for part in packet.parts})
         arrivals: dict[uuid.UUID, Arrival] = {}
         for part, payloads in zip(packet.parts, packet.payloads, strict=True):
-            before = known.get(part.id, Known(IncomingState.ONGOING))
-            if before.state.is_final:
-                logger.debug("transferable {} is {}: more data ignored", part.id, before.state)
+            before = known.get(part.id, Known())
+            if not before.accepts:
+                logger.debug("transferable {} is {}: more of it ignored", part.id, before.state)
                 continue
             is_new = part.id not in known
             arrival = arrivals.get(part.id) or Arrival(part, list(before.extents), is_new=is_new)
@@ -142,12 +144,12 @@ class Ingest:
         if arrival.is_new and part.sha256 is not None and part.ranges == [(0, part.size)]:
             self._store_whole(arrival, payloads[0])
             return
-        if arrival.assembly is None:
+        if arrival.assembly is None and part.ranges:
             arrival.assembly = self.installation.storage.assemble(
                 key_of(part.id), piece_size=part.piece_size, state=before.assembly
             )
         for (offset, length), data in zip(part.ranges, payloads, strict=True):
-            if not covers(arrival.extents, offset, offset + length):
+            if arrival.assembly and not covers(arrival.extents, offset, offset + length):
                 arrival.assembly.put(offset, data)
                 self.digests.feed(part.id, offset, data)
                 arrival.extents = merged([*arrival.extents, (offset, offset + length)])

@@ -29,7 +29,7 @@ def purgeable(installation: Installation, limit: int) -> list[uuid.UUID]:
     """Return transferables whose data is to go and is still there."""
     row = IncomingTransferable
     with installation.database.read() as session:
-        query = select(row.id).where(row.stored, row.state.in_(GONE)).limit(limit)
+        query = select(row.id).where(row.stored, row.state.in_(GONE), ~row.repairable).limit(limit)
         return list(session.scalars(query))
 
 
@@ -41,7 +41,7 @@ def purge(installation: Installation, id: uuid.UUID) -> None:
     """
     with installation.database.read() as session:
         row = session.get(IncomingTransferable, id)
-    if row is None or not row.stored or row.state not in GONE:
+    if row is None or not row.stored or row.repairable or row.state not in GONE:
         return
     if row.assembly is not None:
         installation.storage.assemble(

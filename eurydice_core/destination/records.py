@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile, ReceivedExtent
 from eurydice_core.destination.extents import Extent, covered, covers
 from eurydice_core.interfaces.storage import Assembly, AssemblyState
-from eurydice_core.model.states import IncomingState
+from eurydice_core.model.states import IncomingState, OutgoingState
 from eurydice_core.protocol.elements import Revocation, TransferablePart
 
 __all__ = [
     "Arrival",
     "Known",
+    "accepts",
     "ensure_profiles",
     "insert_new",
     "key_of",
@@ -35,7 +36,9 @@ __all__ = [
 class Known:
     """What is written down about a transferable."""
 
-    state: IncomingState
+    accepts: bool = True
+    """Whether more of its data is of any use."""
+    state: IncomingState = IncomingState.ONGOING
     extents: Sequence[Extent] = ()
     assembly: Mapping[str, Any] | None = field(default=None)
 
@@ -80,17 +83,25 @@ def load(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Known]
     """Return what is known of these; those that are new are left out."""
     table = IncomingTransferable
     rows = session.execute(
-        select(table.id, table.state, table.assembly).where(table.id.in_(ids))
+        select(table.id, table.state, table.repairable, table.assembly).where(table.id.in_(ids))
     ).all()
-    ongoing = [row.id for row in rows if row.state is IncomingState.ONGOING]
-    extents: dict[uuid.UUID, list[Extent]] = {id: [] for id in ongoing}
+    accepting = [row.id for row in rows if accepts(row)]
+    extents: dict[uuid.UUID, list[Extent]] = {id: [] for id in accepting}
     for extent in session.scalars(
         select(ReceivedExtent)
-        .where(ReceivedExtent.transferable_id.in_(ongoing))
+        .where(ReceivedExtent.transferable_id.in_(accepting))
         .order_by(ReceivedExtent.transferable_id, ReceivedExtent.start)
     ):
         extents[extent.transferable_id].append((extent.start, extent.stop))
-    return {row.id: Known(row.state, extents.get(row.id, []), row.assembly) for row in rows}
+    return {
+        row.id: Known(accepts(row), row.state, extents.get(row.id, []), row.assembly)
+        for row in rows
+    }
+
+
+def accepts(row: Any) -> bool:
+    """Tell whether data of this transferable is still of use."""
+    return row.state is IncomingState.ONGOING or bool(row.repairable)
 
 
 def ensure_profiles(session: Session, profiles: Iterable[bytes], now: datetime) -> None:
@@ -118,18 +129,37 @@ def update_row(session: Session, arrival: Arrival, now: datetime) -> bool:
     row = session.get_one(IncomingTransferable, part.id, with_for_update=True)
     if row.state is IncomingState.SUCCESS:  # another receiver was faster
         return True
-    if row.state.is_final:  # revoked while its bytes were being stored
+    if not accepts(row):  # revoked while its bytes were being stored
         row.assembly, row.stored = arrival.assembly_state, True
         return False
-    row.received_at = now
+    if part.ranges:
+        row.received_at = now
     row.size = part.size if row.size is None else row.size
     row.sha1, row.sha256 = row.sha1 or part.sha1, row.sha256 or part.sha256
-    row.assembly = arrival.assembly_state
-    row.stored = arrival.assembly is not None
+    if arrival.assembly is not None:
+        row.assembly, row.stored = arrival.assembly_state, True
     if arrival.outcome.is_final:
+        row.repairable = False
         row.state, row.reason, row.finished_at = arrival.outcome, arrival.reason, now
+    elif part.ended is not None and not arrival.is_whole:
+        _note_ending(row, part.ended, covered(arrival.extents), now)
     record_extents(session, row, arrival.extents)
-    return row.state is not IncomingState.ERROR
+    return accepts(row)
+
+
+def _note_ending(row: IncomingTransferable, ended: OutgoingState, here: int, now: datetime) -> None:
+    """Note that nothing more of an incomplete transferable will come unasked."""
+    if ended is OutgoingState.SUCCESS and row.size is not None:
+        row.repairable = True
+        outcome = IncomingState.ERROR
+        reason = f"{row.size - here} of {row.size} bytes never came; a repair ticket brings them"
+    else:
+        row.repairable = False
+        canceled = ended is OutgoingState.CANCELED
+        outcome = IncomingState.REVOKED if canceled else IncomingState.ERROR
+        reason = "taken back at the origin" if canceled else "it failed at the origin"
+    row.finished_at = now if row.state is IncomingState.ONGOING else row.finished_at
+    row.state, row.reason = outcome, reason
 
 
 def revoke_row(session: Session, revocation: Revocation, now: datetime) -> bool:
@@ -149,8 +179,9 @@ def revoke_row(session: Session, revocation: Revocation, now: datetime) -> bool:
             )
         )
         return False
-    if row.state.is_final:
+    if not accepts(row):
         return False
+    row.repairable = False
     row.state, row.reason, row.finished_at = IncomingState.REVOKED, revocation.reason, now
     record_extents(session, row, [])
     return True
@@ -159,7 +190,7 @@ def revoke_row(session: Session, revocation: Revocation, now: datetime) -> bool:
 def record_extents(session: Session, row: IncomingTransferable, extents: Sequence[Extent]) -> None:
     """Write down which bytes are here, in place of what was written before."""
     session.execute(delete(ReceivedExtent).where(ReceivedExtent.transferable_id == row.id))
-    if extents and row.state is IncomingState.ONGOING:
+    if extents and accepts(row):
         session.execute(
             insert(ReceivedExtent),
             [{"transferable_id": row.id, "start": start, "stop": stop} for start, stop in extents],

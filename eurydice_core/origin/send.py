@@ -17,8 +17,9 @@ from eurydice_core.interfaces.transport import PacketSender
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState
+from eurydice_core.origin.history import History
 from eurydice_core.origin.queue import Queue
-from eurydice_core.protocol.elements import Revocation
+from eurydice_core.protocol.elements import Revocation, TransferablePart
 from eurydice_core.protocol.packet import PacketBuilder
 from eurydice_core.service import Service
 
@@ -53,6 +54,11 @@ class Sender(Service):
         self._link = link
         self._now = now
         self._queue = Queue(installation.database)
+        self._history = History(
+            installation.database,
+            duration=timedelta(seconds=settings.history_duration),
+            limit=settings.history_entries_per_packet,
+        )
         self._stream = uuid.uuid4()
         self._sequence = 0
         self._budget = settings.packet_size
@@ -73,19 +79,20 @@ class Sender(Service):
             paused = bool(get_fact(session, MAINTENANCE))
         ranges = [] if paused else self.choose()
         revocations = [] if paused else self._queue.revocations()
-        if not (ranges or revocations or paused) and self._repeat():
+        history = [] if paused else self._history.due(self._now())
+        if not (ranges or revocations or history or paused) and self._repeat():
             return True
         due = self._last_sent is None or self._now() - self._last_sent >= self._heartbeat
-        if not (ranges or revocations or due):
+        if not (ranges or revocations or history or due):
             return False
-        packet = self._pack(
-            ranges, [revocation for _, revocation in revocations], self._queue.mark_missing
-        )
+        told = [revocation for _, revocation in revocations]
+        packet = self._pack(ranges, self._queue.mark_missing, told, history)
         if packet is None:
             return True
         self._link.send(packet)
         self._note_sent(ranges, [row for row, _ in revocations])
-        return bool(ranges)
+        self._history.mark_told([entry.id for entry in history], self._now())
+        return bool(ranges or history)
 
     def _repeat(self) -> bool:
         """Use an idle link to send something once more; return whether there was anything."""
@@ -97,7 +104,7 @@ class Sender(Service):
         if not ranges:
             return False
         ranges.sort(key=_by_first_place(ranges))
-        packet = self._pack(ranges, [], self._queue.give_up_repeating)
+        packet = self._pack(ranges, self._queue.give_up_repeating)
         if packet is not None:
             self._link.send(packet)
             self._note_packet()
@@ -122,15 +129,16 @@ class Sender(Service):
     def _pack(
         self,
         ranges: Sequence[PendingRange],
-        revocations: Sequence[Revocation],
         on_missing: Callable[[PendingRange], None],
+        revocations: Sequence[Revocation] = (),
+        history: Sequence[TransferablePart] = (),
     ) -> memoryview | None:
         """Return the sealed packet; None if a range's bytes are gone and it must be chosen anew."""
         builder = PacketBuilder(
             stream=self._stream,
             sequence=self._sequence,
             sent_at_ms=round(self._now().timestamp() * 1000),
-            parts=self._queue.parts(ranges),
+            parts=[*self._queue.parts(ranges), *history],
             revocations=revocations,
         )
         for item, slot in zip(ranges, builder.slots, strict=True):

@@ -19,6 +19,8 @@ T = TypeVar("T")
 STATEMENT_VALUES = 1000
 """Values in one IN list: databases limit the variables of a statement."""
 
+FINAL = [state.value for state in OutgoingState if state.is_final]
+
 # First match wins.
 STATE = case(
     (Row.revocation_reason == RevocationReason.USER_CANCELED, OutgoingState.CANCELED.value),
@@ -49,13 +51,17 @@ def chunks(values: Collection[T]) -> Iterator[Sequence[T]]:
 def refresh_states(
     session: Session, ids: Collection[uuid.UUID], now: datetime
 ) -> dict[uuid.UUID, OutgoingState]:
-    """Bring the states of these in line with their counters; return those that changed."""
+    """Bring the states of these in line with their counters; return those that changed.
+
+    One that came to its end is to be announced to the destination from now on.
+    """
     changed: dict[uuid.UUID, OutgoingState] = {}
+    announce_at = case((STATE.in_(FINAL), now), else_=null())
     for some in chunks(ids):
         rows = session.execute(
             update(Row)
             .where(Row.id.in_(some), Row.state != STATE)
-            .values(state=STATE, state_changed_at=now)
+            .values(state=STATE, state_changed_at=now, announce_at=announce_at, announced=0)
             .returning(Row.id, Row.state)
             .execution_options(synchronize_session=False)
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from eurydice_core.model.states import RevocationReason
+from eurydice_core.model.states import OutgoingState, RevocationReason
 
 __all__ = [
     "PROFILE_SIZE",
@@ -41,8 +41,11 @@ class TransferablePart:
     sha1: bytes | None
     sha256: bytes | None
     """Digests of the whole; None while the upload is going on."""
-    ranges: Sequence[tuple[int, int]]
+    ranges: Sequence[tuple[int, int]] = ()
     """(offset, length) of each range carried, in the order of the payload."""
+    ended: OutgoingState | None = None
+    """How it ended at the origin, said when nothing more of it will be sent unasked; a part
+    that says so and carries no range is an entry of the history."""
 
     def to_map(self) -> dict[str, Any]:
         """Return it as the head carries it."""
@@ -56,6 +59,7 @@ class TransferablePart:
             "sha1": self.sha1,
             "sha256": self.sha256,
             "ranges": [list(pair) for pair in self.ranges],
+            **({} if self.ended is None else {"ended": self.ended.value}),
         }
 
 
@@ -153,6 +157,7 @@ def _part(item: Mapping[str, Any]) -> TransferablePart:
         sha1=None if item["sha1"] is None else _bytes(item["sha1"], 20),
         sha256=None if item["sha256"] is None else _bytes(item["sha256"], 32),
         ranges=ranges,
+        ended=_final_state(item.get("ended")),
     )
 
 
@@ -163,6 +168,12 @@ def _revocation(item: Mapping[str, Any]) -> Revocation:
         name=_text(item["name"])[:MAX_NAME],
         reason=_text(item.get("reason", RevocationReason.UNEXPECTED_EXCEPTION))[:MAX_REASON],
     )
+
+
+def _final_state(value: object) -> OutgoingState | None:
+    """Return how it ended, None if it says nothing, or what only a newer origin knows."""
+    known = {state.value: state for state in OutgoingState if state.is_final}
+    return known.get(value) if isinstance(value, str) else None
 
 
 def _check_range(offset: int, length: int, piece_size: int, size: int | None) -> None:

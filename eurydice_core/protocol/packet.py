@@ -38,7 +38,7 @@ from eurydice_core.protocol.elements import (
     read_revocations,
 )
 
-__all__ = ["MAX_HEAD", "OVERHEAD", "Packet", "PacketBuilder", "open_packet"]
+__all__ = ["MAX_HEAD", "OVERHEAD", "Packet", "PacketBuilder", "open_packet", "peek"]
 
 MAGIC: Final = b"EURYDICE"
 VERSION: Final = 1
@@ -135,9 +135,7 @@ def open_packet(data: Buffer, key: bytes) -> Packet:
         MalformedPacket: not a packet, not whole, or of a version we do not know.
         SealBroken: not sealed with this key.
     """
-    view = memoryview(data).toreadonly()
-    if len(view) < OVERHEAD or bytes(view[:8]) != MAGIC:
-        raise MalformedPacket(f"packet refused: {len(view)} bytes that are no packet of ours")
+    view = _ours(data)
     _, version, head_size, payload_size, stream, sequence, sent_at = HEADER.unpack_from(view)
     if version != VERSION:
         raise MalformedPacket(
@@ -161,6 +159,23 @@ def open_packet(data: Buffer, key: bytes) -> Packet:
         revocations=read_revocations(head.get("revocations", ()), refused),
         refused=refused,
     )
+
+
+def peek(data: Buffer) -> tuple[uuid.UUID, int]:
+    """Return the stream and sequence number a packet claims to have, its seal unchecked.
+
+    Raises:
+        MalformedPacket: not a packet.
+    """
+    _, _, _, _, stream, sequence, _ = HEADER.unpack_from(_ours(data))
+    return uuid.UUID(bytes=stream), sequence
+
+
+def _ours(data: Buffer) -> memoryview:
+    view = memoryview(data).toreadonly()
+    if len(view) < OVERHEAD or bytes(view[:8]) != MAGIC:
+        raise MalformedPacket(f"packet refused: {len(view)} bytes that are no packet of ours")
+    return view
 
 
 def _read_head(data: memoryview) -> dict[str, Any]:

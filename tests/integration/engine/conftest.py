@@ -27,6 +27,7 @@ from eurydice_core.model.states import Side
 from eurydice_core.origin.send import Sender
 from eurydice_core.origin.submit import Submission
 from eurydice_core.plugins import discover
+from eurydice_core.protocol.packet import open_packet
 from eurydice_core.testing.fakes.storage import MemoryStorage
 from eurydice_core.testing.fakes.transport import MemoryTransport
 
@@ -112,6 +113,11 @@ class Sides:
             self.wire.sender.send(packet)
         while self.receiver.step():
             pass
+
+    def carried(self, packets: list[bytes]) -> int:
+        """Return how many ranges these packets carry."""
+        opened = [open_packet(packet, self.origin.seal_key) for packet in packets]
+        return sum(len(part.ranges) for packet in opened for part in packet.parts)
 
     def outgoing(self) -> dict[str, OutgoingTransferable]:
         with self.origin.database.read() as session:

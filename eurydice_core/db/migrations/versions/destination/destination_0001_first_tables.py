@@ -80,6 +80,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("reason", sa.String(length=200), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("repairable", sa.Boolean(), nullable=False),
         sa.Column("assembly", sa.JSON(), nullable=True),
         sa.Column("stored", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(

@@ -76,6 +76,8 @@ def upgrade() -> None:
         sa.Column("revocation_reason", sa.String(20), nullable=True),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("state_changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("announce_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("announced", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["users.id"],
@@ -85,6 +87,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outgoing_transferables")),
     )
     with op.batch_alter_table("outgoing_transferables", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_outgoing_transferables_announce",
+            ["announce_at"],
+            unique=False,
+            postgresql_where=sa.text("announce_at IS NOT NULL"),
+            sqlite_where=sa.text("announce_at IS NOT NULL"),
+        )
         batch_op.create_index(
             batch_op.f("ix_outgoing_transferables_state_state_changed_at"),
             ["state", "state_changed_at"],
@@ -216,6 +225,11 @@ def downgrade() -> None:
     with op.batch_alter_table("outgoing_transferables", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_state_state_changed_at"))
+        batch_op.drop_index(
+            "ix_outgoing_transferables_announce",
+            postgresql_where=sa.text("announce_at IS NOT NULL"),
+            sqlite_where=sa.text("announce_at IS NOT NULL"),
+        )
 
     op.drop_table("outgoing_transferables")
     with op.batch_alter_table("api_tokens", schema=None) as batch_op:

@@ -1,0 +1,92 @@
+"""Packets waiting on disk: in order, bounded, still there after a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from eurydice_core.errors import ServiceError
+from eurydice_core.model.buffer import Buffer
+
+__all__ = ["Spool"]
+
+SUFFIX: Final = ".packet"
+
+
+class Spool:
+    """A queue of packets, a file each, in a directory of its own.
+
+    Files survive the process, not a power cut: waiting for the disk would cost the very
+    packets the spool is there to save. One that was written half is refused by its seal.
+    """
+
+    def __init__(self, directory: Path, limit: int) -> None:
+        """Take up what an earlier process left.
+
+        Raises:
+            ServiceError: the directory cannot be used.
+        """
+        self._directory = directory
+        self._limit = limit
+        self._lock = threading.Lock()
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            left = sorted(directory.glob(f"*{SUFFIX}"))
+            sizes = [path.stat().st_size for path in left]
+        except OSError as error:
+            raise ServiceError(
+                f"the spool {directory} cannot be used ({error.strerror});"
+                " give the service's user write access to it"
+            ) from error
+        self._waiting: deque[tuple[Path, int]] = deque(zip(left, sizes, strict=True))
+        self._size = sum(sizes)
+        self._number = int(left[-1].stem) + 1 if left else 0
+        if left:
+            logger.info("{} packets wait in the spool {}", len(left), directory)
+
+    def __len__(self) -> int:
+        """Return how many packets wait."""
+        return len(self._waiting)
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait."""
+        return self._size
+
+    def put(self, packet: Buffer) -> bool:
+        """Append a packet; return False if there is no room for it, and keep what is there."""
+        with self._lock:
+            if self._size + len(packet) > self._limit:
+                return False
+            path = self._directory / f"{self._number:012d}{SUFFIX}"
+            try:
+                path.write_bytes(packet)
+            except OSError as error:
+                logger.error("the spool cannot write {}: {}", path, error.strerror)
+                path.unlink(missing_ok=True)
+                return False
+            self._number += 1
+            self._size += len(packet)
+            self._waiting.append((path, len(packet)))
+            return True
+
+    def first(self) -> bytes | None:
+        """Return the oldest packet, which stays; None if nothing waits."""
+        while self._waiting:
+            try:
+                return self._waiting[0][0].read_bytes()
+            except OSError as error:
+                logger.error("the spool cannot read {}: {}", self._waiting[0][0], error.strerror)
+                self.drop_first()
+        return None
+
+    def drop_first(self) -> None:
+        """Forget the oldest packet: it was taken in."""
+        with self._lock:
+            path, size = self._waiting.popleft()
+            self._size -= size
+        path.unlink(missing_ok=True)
