@@ -1,0 +1,69 @@
+"""`eurydice run`: one service, or all of a side under a supervisor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+from loguru import logger
+
+from eurydice_core.cli.main import Invocation, pass_invocation
+from eurydice_core.cli.run.services import SERVICES, Name, configure_log, run_service
+from eurydice_core.cli.run.signals import stop_on_signals
+from eurydice_core.config import Loaded
+from eurydice_core.db.schema import require_migrated
+from eurydice_core.errors import EurydiceError
+from eurydice_core.installation import open_database
+from eurydice_core.supervisor import Program, Supervision, Supervisor
+
+__all__ = ["command_of", "run"]
+
+
+@click.command()
+@click.argument("service", required=False, type=click.Choice([name.value for name in Name]))
+@click.option("--supervised", type=int, hidden=True)
+@pass_invocation
+def run(invocation: Invocation, service: str | None, supervised: int | None) -> None:
+    """Run the services of this side.
+
+    Without a name, all of them, each a process of its own that is started again if it
+    dies: api, sender and cleaner on the origin, api, receiver and cleaner on the
+    destination. With a name, that one alone, for a supervisor of your own.
+    """
+    if supervised is None:
+        start(invocation, service)
+        return
+    supervision = Supervision(supervised)
+    try:
+        start(invocation, service)
+    except EurydiceError as error:
+        supervision.report(str(error))
+        raise click.exceptions.Exit(1) from error
+
+
+def start(invocation: Invocation, service: str | None) -> None:
+    """Run one service, or all of them, until told to stop."""
+    loaded = invocation.load()
+    if service is not None:
+        run_service(Name(service), loaded.settings)
+    else:
+        run_side(loaded)
+
+
+def run_side(loaded: Loaded) -> None:
+    """Run every service of the side, each in a process of its own."""
+    settings = loaded.settings
+    configure_log(settings, "supervisor")
+    with open_database(settings) as database:  # says in a moment what three processes would
+        require_migrated(database, settings.side)
+    programs = [Program(name, command_of(loaded, name)) for name in SERVICES[settings.side]]
+    with stop_on_signals() as stop:
+        Supervisor(programs).run(stop)
+        logger.info("stopped")
+
+
+def command_of(loaded: Loaded, service: str) -> Sequence[str]:
+    """Return how a service is started with the same settings; what is secret stays in them."""
+    config = ["--config", str(loaded.file.absolute())] if loaded.file else []
+    return [sys.executable, "-m", "eurydice_core", *config, "run", service]

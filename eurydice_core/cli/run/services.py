@@ -1,0 +1,127 @@
+"""The services of each side, each a process of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+from loguru import logger
+
+from eurydice_core import log
+from eurydice_core.cli.run.signals import stop_on_signals
+from eurydice_core.config import Settings
+from eurydice_core.errors import ConfigurationError
+from eurydice_core.installation import Installation, open_installation
+from eurydice_core.model.states import Side
+from eurydice_core.service import Service
+
+__all__ = ["SERVICES", "Name", "configure_log", "require_service", "run_service"]
+
+
+class Name(StrEnum):
+    """What can be run."""
+
+    API = "api"
+    SENDER = "sender"
+    RECEIVER = "receiver"
+    CLEANER = "cleaner"
+
+
+SERVICES: Final = {
+    Side.ORIGIN: (Name.API, Name.SENDER, Name.CLEANER),
+    Side.DESTINATION: (Name.API, Name.RECEIVER, Name.CLEANER),
+}
+"""In the order they are started."""
+
+
+def require_service(name: Name, side: Side) -> None:
+    """Return if this side has the service.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    if name not in SERVICES[side]:
+        has = ", ".join(SERVICES[side])
+        raise ConfigurationError(f"the {side} side has no {name}: it runs {has}")
+
+
+def run_service(name: Name, settings: Settings) -> None:
+    """Run one service until the process is told to stop.
+
+    Raises:
+        EurydiceError: what keeps it from working.
+    """
+    require_service(name, settings.side)
+    configure_log(settings, name)
+    if name is Name.API:
+        # Imported only here: nobody else pays for a web framework. Its server takes the signals.
+        from eurydice_core.api.server import serve
+
+        serve(settings)
+        return
+    with stop_on_signals() as stop, open_installation(settings) as installation:
+
+        def run(service: Service) -> None:
+            logger.info("works for the {}", settings.side)
+            service.run(stop)
+
+        DAEMONS[name](installation, run)
+    logger.info("stopped")
+
+
+def configure_log(settings: Settings, service: str) -> None:
+    """Log as the settings say, under the name of a service."""
+    log.configure(
+        level=settings.log.level,
+        format=settings.log.format,
+        file=settings.log.file,
+        service=service,
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells how it does what it does
+
+
+Run = Callable[[Service], None]
+
+
+def _run_sender(installation: Installation, run: Run) -> None:
+    from eurydice_core.origin.send import Sender
+
+    plugins, settings = installation.plugins, installation.settings
+    transport = plugins.create_transport(
+        settings.transport.plugin, settings.transport.options, installation.context
+    )
+    scheduler = plugins.create_scheduler(
+        settings.scheduler.plugin, settings.scheduler.options, installation.context
+    )
+    with transport.sender() as link:
+        run(Sender(installation, scheduler, link))
+
+
+def _run_receiver(installation: Installation, run: Run) -> None:
+    from eurydice_core.destination.receive import Receiver
+
+    settings = installation.settings.transport
+    transport = installation.plugins.create_transport(
+        settings.plugin, settings.options, installation.context
+    )
+    with transport.receiver() as link:
+        run(Receiver(installation, link))
+
+
+def _run_cleaner(installation: Installation, run: Run) -> None:
+    from eurydice_core.destination.clean import DestinationCleaner
+    from eurydice_core.origin.clean import OriginCleaner
+
+    if installation.settings.side is Side.ORIGIN:
+        run(OriginCleaner(installation))
+    else:
+        run(DestinationCleaner(installation))
+
+
+DAEMONS: Final[dict[Name, Callable[[Installation, Run], None]]] = {
+    Name.SENDER: _run_sender,
+    Name.RECEIVER: _run_receiver,
+    Name.CLEANER: _run_cleaner,
+}
