@@ -17,7 +17,7 @@ from eurydice_core.hookspecs import Context
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.model.states import Side
 from eurydice_core.plugins import Plugins, discover
-from eurydice_core.protocol.keys import ASSOCIATION, SEAL, derive_key
+from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, derive_key
 
 __all__ = ["Installation", "open_database", "open_installation"]
 
@@ -43,6 +43,11 @@ class Installation:
     def association_key(self) -> bytes:
         """Proves association words; the same on both sides."""
         return derive_key(self.settings.link.secret.get_secret_value(), ASSOCIATION)
+
+    @property
+    def repair_key(self) -> bytes:
+        """Proves repair tickets; the same on both sides."""
+        return derive_key(self.settings.link.secret.get_secret_value(), REPAIR)
 
     def require(self, side: Side) -> None:
         """Return if this is that side.

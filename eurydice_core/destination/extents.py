@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Extent", "covered", "covers", "merged"]
+__all__ = ["Extent", "covered", "covers", "merged", "missing"]
 
 Extent = tuple[int, int]
 """First byte, and the byte after the last."""
@@ -29,3 +29,16 @@ def covers(extents: Sequence[Extent], start: int, stop: int) -> bool:
 def covered(extents: Iterable[Extent]) -> int:
     """Return how many bytes are there."""
     return sum(stop - start for start, stop in extents)
+
+
+def missing(extents: Iterable[Extent], size: int) -> list[Extent]:
+    """Return the stretches of a file of `size` bytes that are not there, in order."""
+    gaps: list[Extent] = []
+    here = 0
+    for start, stop in extents:
+        if start > here:
+            gaps.append((here, start))
+        here = max(here, stop)
+    if here < size:
+        gaps.append((here, size))
+    return gaps

@@ -74,6 +74,14 @@ def test_an_incomplete_file_is_named_and_late_data_revives_it(sides, split):
     assert sides.content(id) == content(1000)
 
 
+def test_an_empty_file_needs_no_more_than_its_entry(sides, split):
+    id = sides.submit(b"")
+    _, history = split()
+    sides.deliver(history)
+    assert sides.incoming()[id].state is IncomingState.SUCCESS
+    assert sides.content(id) == b""
+
+
 def test_a_complete_file_is_left_alone(sides, split):
     id = sides.submit(content(1000))
     data, history = split()
