@@ -99,6 +99,13 @@ def test_a_reason_that_only_a_newer_origin_knows_is_kept():
     assert packet.revocations[0].reason == "MELTED"
 
 
+@pytest.mark.parametrize("ended", ["PENDING", "MELTED", "", 5, None, [], {}])
+def test_an_end_that_is_none_says_nothing(ended):
+    packet = opened({"parts": [part(ended=ended)]}, b"abcd")
+    assert packet.refused == []
+    assert packet.parts[0].ended is None
+
+
 def test_a_revocation_without_a_reason_has_one():
     bare = revocation()
     del bare["reason"]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eurydice_core.errors import MalformedPacket, PacketError, SealBroken
-from eurydice_core.model.states import RevocationReason
+from eurydice_core.model.states import OutgoingState, RevocationReason
 from eurydice_core.protocol.elements import PROFILE_SIZE, Revocation, TransferablePart
 from eurydice_core.protocol.keys import ASSOCIATION, SEAL, derive_key
-from eurydice_core.protocol.packet import OVERHEAD, PacketBuilder, open_packet
+from eurydice_core.protocol.packet import OVERHEAD, PacketBuilder, open_packet, peek
 
 KEY = bytes(range(32))
 
@@ -44,6 +44,7 @@ def parts(draw: st.DrawFn) -> TransferablePart:
         sha1=draw(exactly(20)) if known else None,
         sha256=draw(exactly(32)) if known else None,
         ranges=[(start, min(piece_size, size - start)) for start in chosen],
+        ended=draw(st.sampled_from([None, *(state for state in OutgoingState if state.is_final)])),
     )
 
 
@@ -137,6 +138,20 @@ def test_bytes_from_anywhere_are_refused_and_nothing_else(data):
         open_packet(data, KEY)
     with pytest.raises(PacketError):
         open_packet(b"EURYDICE\x01" + data, KEY)
+
+
+@given(packets())
+def test_peeking_tells_what_opening_tells(said):
+    assert peek(said.sealed) == (said.stream, said.sequence)
+
+
+@given(st.binary(max_size=200).map(b"EURYDICE".__add__) | st.binary(max_size=200))
+def test_peeking_into_anything_raises_only_that_it_is_no_packet(data):
+    if len(data) >= OVERHEAD and data.startswith(b"EURYDICE"):
+        assert isinstance(peek(data)[0], uuid.UUID)
+    else:
+        with pytest.raises(MalformedPacket):
+            peek(data)
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
