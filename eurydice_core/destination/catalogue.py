@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, get_time
@@ -90,17 +90,14 @@ def last_packet(session: Session) -> datetime | None:
 def figures(session: Session, since: datetime) -> Figures:
     """Return the figures of now, and of what ended after `since`."""
     ongoing = select(func.count()).select_from(Row).where(Row.state == IncomingState.ONGOING)
-    ended = dict(
-        session.execute(
-            select(Row.state, func.count())
-            .where(
-                Row.state.in_((*CAME_WHOLE, IncomingState.ERROR)),
-                Row.finished_at > since,
-            )
-            .group_by(Row.state)
+    ended = _counts(
+        session,
+        select(Row.state, func.count())
+        .where(
+            Row.state.in_((*CAME_WHOLE, IncomingState.ERROR)),
+            Row.finished_at > since,
         )
-        .tuples()
-        .all()
+        .group_by(Row.state),
     )
     return Figures(
         ongoing_transferables=session.scalar(ongoing) or 0,
@@ -108,6 +105,10 @@ def figures(session: Session, since: datetime) -> Figures:
         recent_errors=ended.get(IncomingState.ERROR, 0),
         last_packet_received_at=last_packet(session),
     )
+
+
+def _counts(session: Session, query: Select[IncomingState, int]) -> dict[IncomingState, int]:
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.facts import LAST_PACKET_SENT_AT, MAINTENANCE, get_fact, get_time
@@ -107,26 +107,20 @@ def status(session: Session) -> Status:
 
 def figures(session: Session, since: datetime) -> Figures:
     """Return the figures of now, and of what ended after `since`."""
-    open_states = dict(
-        session.execute(
-            select(Row.state, func.count())
-            .where(Row.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
-            .group_by(Row.state)
-        )
-        .tuples()
-        .all()
+    open_states = _counts(
+        session,
+        select(Row.state, func.count())
+        .where(Row.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
+        .group_by(Row.state),
     )
-    ended = dict(
-        session.execute(
-            select(Row.state, func.count())
-            .where(
-                Row.state.in_((OutgoingState.SUCCESS, OutgoingState.ERROR)),
-                Row.state_changed_at > since,
-            )
-            .group_by(Row.state)
+    ended = _counts(
+        session,
+        select(Row.state, func.count())
+        .where(
+            Row.state.in_((OutgoingState.SUCCESS, OutgoingState.ERROR)),
+            Row.state_changed_at > since,
         )
-        .tuples()
-        .all()
+        .group_by(Row.state),
     )
     waiting = select(func.coalesce(func.sum(OutgoingRange.size), 0)).where(
         OutgoingRange.state == RangeState.PENDING
@@ -139,6 +133,10 @@ def figures(session: Session, since: datetime) -> Figures:
         queue_size=int(session.scalar(waiting) or 0),
         last_packet_sent_at=get_time(session, LAST_PACKET_SENT_AT),
     )
+
+
+def _counts(session: Session, query: Select[OutgoingState, int]) -> dict[OutgoingState, int]:
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["Unsatisfiable", "requested_range"]
 
-ONE_RANGE: Final = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+ONE_RANGE: Final = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
 
 
 class Unsatisfiable(Exception):

@@ -26,7 +26,6 @@ from eurydice_core.plugins import Plugins, discover
 from eurydice_core.testing.fakes.storage import MemoryStorage
 
 SECRET = "a secret that both sides share, for tests"
-PASSWORD = "correct horse"
 
 
 class ShelfPlugin:
@@ -132,12 +131,11 @@ def make_bench(database_url: Callable[[Side], str], tmp_path: Path) -> Iterator[
         def make(
             side: Side,
             *,
-            storage: Storage | None = None,
+            shelf: Storage | None = None,
             plugins: tuple[tuple[str, object], ...] = (),
             client_address: str = "127.0.0.1",
             **tables: Any,
         ) -> Bench:
-            storage = storage or MemoryStorage()
             diary = Diary()
             settings = Settings.model_validate(
                 {
@@ -151,7 +149,9 @@ def make_bench(database_url: Callable[[Side], str], tmp_path: Path) -> Iterator[
                     **tables,
                 }
             )
-            found = plugins_with(("shelf", ShelfPlugin(storage)), ("diary", diary), *plugins)
+            found = plugins_with(
+                ("shelf", ShelfPlugin(shelf or MemoryStorage())), ("diary", diary), *plugins
+            )
             installation = stack.enter_context(open_installation(settings, found))
             app = create_app(installation)
             runner = stack.enter_context(asyncio.Runner())
@@ -159,8 +159,8 @@ def make_bench(database_url: Callable[[Side], str], tmp_path: Path) -> Iterator[
             client = httpx.AsyncClient(transport=transport, base_url="http://eurydice")
             stack.callback(lambda: runner.run(client.aclose()))
             stack.callback(app.state.eurydice.threads.close)
-            bench = Bench(app, installation, storage, diary, runner, client)
-            bench.user("alice", password=PASSWORD)
+            bench = Bench(app, installation, installation.storage, diary, runner, client)
+            bench.user("alice")
             bench.sign_in("alice")
             return bench
 

@@ -1,0 +1,172 @@
+"""What holds for every answer, and what is mounted beside the API."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
+from eurydice_core.hookspecs import PluginSettings, WebPlugin, hookimpl
+from eurydice_core.model.states import Side
+
+
+@pytest.mark.parametrize("side", Side)
+def test_every_route_refuses_strangers_with_a_problem(make_bench, side):
+    bench = make_bench(side)
+    bench.token = ""
+    schema = bench.get("/api/v1/schema").json()
+    open_to_all = {"/api/v1/metadata/"}
+    refused = 0
+    for path, operations in schema["paths"].items():
+        for method in operations:
+            if path in open_to_all:
+                continue
+            response = bench.request(method.upper(), path.replace("{id}", "x"))
+            assert response.status_code == 401
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.json()["status"] == 401
+            refused += 1
+    assert refused == (10 if side is Side.ORIGIN else 11)
+
+
+@pytest.mark.parametrize(
+    ("side", "operations"),
+    [
+        (
+            Side.ORIGIN,
+            {
+                "list-transferables",
+                "create-transferable",
+                "check-transferable",
+                "revoke-transferable",
+                "associate-users",
+                "check-rolling-metrics",
+                "get-status",
+                "user-me",
+                "user-token-get",
+                "user-token-delete",
+                "metadata",
+            },
+        ),
+        (
+            Side.DESTINATION,
+            {
+                "list-transferables",
+                "delete-all-transferables",
+                "check-transferable",
+                "delete-transferable",
+                "download-transferable",
+                "associate-users",
+                "check-rolling-metrics",
+                "get-status",
+                "user-me",
+                "user-token-get",
+                "user-token-delete",
+                "metadata",
+            },
+        ),
+    ],
+)
+def test_the_schema_describes_every_operation(make_bench, side, operations):
+    bench = make_bench(side)
+    bench.token = ""
+    response = bench.get("/api/v1/schema")
+    assert response.headers["content-type"] == "application/json"
+    schema = response.json()
+    assert schema["info"]["title"] == f"Eurydice {side} API"
+    found = {o["operationId"] for path in schema["paths"].values() for o in path.values()}
+    assert found == operations
+
+
+def test_metadata_is_for_everybody(make_bench):
+    bench = make_bench(Side.ORIGIN, api={"contact": "Orpheus", "badge_content": "LOW"})
+    bench.token = ""
+    assert bench.get("/api/v1/metadata/").json() == {
+        "contact": "Orpheus",
+        "badge_content": "LOW",
+        "badge_color": "#01426a",
+        "encryption_enabled": False,
+    }
+
+
+def test_every_answer_has_a_number_and_the_log_knows_it(origin):
+    one, two = origin.get("/api/v1/user/me/"), origin.get("/nothing")
+    numbers = {response.headers["x-request-id"] for response in (one, two)}
+    assert len(numbers) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", number) for number in numbers)
+    assert one.headers["x-content-type-options"] == "nosniff"
+    assert one.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("GET", "/api/v1/nothing", 404), ("PUT", "/api/v1/status", 405)],
+)
+def test_what_no_route_answers_is_a_problem_too(origin, method, path, status):
+    response = origin.request(method, path)
+    assert response.status_code == response.json()["status"] == status
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_a_bug_is_a_problem_and_tells_nobody_what_it_is(origin, monkeypatch):
+    def broken(*_args):
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr("eurydice_core.origin.catalogue.status", broken)
+    response = origin.get("/api/v1/status/")
+    assert response.status_code == 500
+    assert "hunter2" not in response.text
+
+
+def test_a_database_that_is_away_is_an_outage(origin, monkeypatch):
+    def away(*_args):
+        raise DatabaseUnavailable("database at db.internal: no answer")
+
+    monkeypatch.setattr("eurydice_core.origin.catalogue.status", away)
+    response = origin.get("/api/v1/status/")
+    assert response.status_code == 503
+    assert response.headers["retry-after"]
+    assert "db.internal" not in response.text
+
+
+class Pages:
+    """A web plugin that says which one it is, and what it was given."""
+
+    def __init__(self, name, path):
+        self.name, self.path = name, path
+
+    @hookimpl
+    def eurydice_web(self):
+        return WebPlugin(
+            name=self.name,
+            summary="Pages, for tests.",
+            settings=PluginSettings,
+            create=lambda settings, context: self,
+            path=self.path,
+        )
+
+    async def __call__(self, scope, receive, send):
+        body = f"{self.name} {scope['state']['api'].title}".encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+
+def test_web_plugins_answer_below_their_paths(make_bench):
+    plugins = (("home", Pages("home", "/")), ("admin", Pages("admin", "/admin")))
+    bench = make_bench(Side.ORIGIN, plugins=plugins, web={"plugins": ["home", "admin"]})
+    assert bench.get("/admin/x").text == "admin Eurydice origin API"
+    assert bench.get("/admin/").text == "admin Eurydice origin API"
+    assert bench.get("/").text == "home Eurydice origin API"
+    assert bench.get("/anything/else").text == "home Eurydice origin API"
+    assert bench.get("/api/v1/nothing").status_code == 404
+    assert bench.request("PUT", "/api/v1/status/").status_code == 405
+    assert bench.get("/api/v1/user/me").json() == {"username": "alice"}
+
+
+def test_a_web_plugin_that_is_misconfigured_is_said_at_once(make_bench):
+    plugins = (("home", Pages("home", "/")),)
+    with pytest.raises(ConfigurationError, match="colour"):
+        make_bench(
+            Side.ORIGIN, plugins=plugins, web={"plugins": ["home"], "home": {"colour": "red"}}
+        )

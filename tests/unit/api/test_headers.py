@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eurydice_core.api.destination.download import content_disposition
+from eurydice_core.api.metadata_headers import metadata_from_headers, metadata_to_headers
+from eurydice_core.api.middleware import joined_headers, peer_of
+from eurydice_core.errors import InvalidRequest
+
+
+def test_metadata_names_are_in_title_case_and_nothing_else_counts():
+    headers = [
+        (b"metadata-foo-BAR", b"1"),
+        (b"Metadata-Name", b"n"),
+        (b"x-metadata-foo", b"no"),
+        (b"content-type", b"no"),
+    ]
+    assert metadata_from_headers(headers) == {"Metadata-Foo-Bar": "1", "Metadata-Name": "n"}
+
+
+def test_metadata_values_are_utf8_where_they_can_be():
+    assert metadata_from_headers([(b"metadata-a", "é€".encode())]) == {"Metadata-A": "é€"}
+    assert metadata_from_headers([(b"metadata-a", b"caf\xe9")]) == {"Metadata-A": "café"}
+
+
+def test_metadata_that_comes_twice_is_joined():
+    headers = [(b"metadata-a", b"1"), (b"METADATA-A", b"2")]
+    assert metadata_from_headers(headers) == {"Metadata-A": "1, 2"}
+
+
+def test_metadata_with_control_characters_is_refused():
+    with pytest.raises(InvalidRequest, match="Metadata-A"):
+        metadata_from_headers([(b"metadata-a", b"a\x00b")])
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_metadata_never_writes_headers_of_our_own(metadata):
+    for name, value in metadata_to_headers(metadata):
+        assert name.startswith(b"metadata-")
+        assert not set(name + value) & set(b"\r\n\0")
+        assert b":" not in name
+        assert b" " not in name
+
+
+def test_metadata_from_the_link_cannot_smuggle_a_header():
+    hostile = {
+        "Metadata-A": "x\r\nSet-Cookie: a=b",
+        "Metadata-B\r\nSet-Cookie": "c",
+        "Set-Cookie": "d",
+        "Metadata-Good": "é",
+    }
+    assert metadata_to_headers(hostile) == [(b"metadata-good", "é".encode())]
+
+
+def test_a_plain_name_is_quoted_as_it_is():
+    assert content_disposition("a b.txt") == 'attachment; filename="a b.txt"'
+
+
+def test_a_name_beyond_ascii_comes_in_both_spellings():
+    assert content_disposition("é.txt") == (
+        "attachment; filename=\"_.txt\"; filename*=UTF-8''%C3%A9.txt"
+    )
+
+
+@given(st.text(min_size=1, max_size=255))
+def test_no_name_breaks_out_of_its_header(name):
+    disposition = content_disposition(name)
+    assert disposition.isascii()
+    assert disposition.isprintable()
+    quoted = disposition.removeprefix('attachment; filename="').replace("\\\\", "")
+    assert quoted.replace('\\"', "").count('"') == 1
+
+
+def test_headers_that_come_twice_are_joined():
+    scope = {"headers": [(b"X-A", b"1"), (b"x-a", b"2")]}
+    assert joined_headers(scope) == {"x-a": "1, 2"}
+
+
+PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+
+
+def scope_from(address, *headers, scheme="http"):
+    return {"client": (address, 1), "scheme": scheme, "headers": list(headers)}
+
+
+FORWARDED = ((b"x-forwarded-for", b"6.6.6.6, 1.2.3.4, 10.0.0.9"), (b"x-forwarded-proto", b"https"))
+
+
+def test_forwarded_headers_of_strangers_are_not_believed():
+    peer = peer_of(scope_from("9.9.9.9", *FORWARDED), PROXIES)
+    assert (peer.address, peer.user_address, peer.secure) == ("9.9.9.9", "9.9.9.9", False)
+
+
+@pytest.mark.parametrize("proxy", ["10.1.2.3", "fd00::1", "::ffff:10.1.2.3"])
+def test_trusted_proxies_tell_who_and_how(proxy):
+    peer = peer_of(scope_from(proxy, *FORWARDED), PROXIES)
+    assert (peer.address, peer.user_address, peer.secure) == (proxy, "1.2.3.4", True)
+
+
+def test_a_trusted_proxy_that_says_nothing_changes_nothing():
+    peer = peer_of(scope_from("10.1.2.3", scheme="https"), PROXIES)
+    assert (peer.user_address, peer.secure) == ("10.1.2.3", True)
+
+
+def test_a_unix_socket_has_no_address():
+    peer = peer_of({"client": None, "headers": [], "scheme": "http"}, PROXIES)
+    assert (peer.address, peer.secure) == ("", False)
