@@ -22,6 +22,8 @@ __all__ = ["Intake", "open_intake"]
 POLL_SECONDS: Final = 0.1
 """How soon the thread sees that it is to stop."""
 RETRY_SECONDS: Final = 1.0
+LAST_PACKETS: Final = 16
+"""How many packets are still taken from the link when stopping; more only keep coming."""
 
 
 class Intake(PacketReceiver):
@@ -62,13 +64,15 @@ class Intake(PacketReceiver):
         self._thread.start()
 
     def close(self) -> None:
-        """Stop emptying the link; what waits in memory goes to the disk."""
+        """Stop emptying the link; what already came goes to the disk."""
         self._stop.set()
         self._thread.join()
-        if self._memory.empty():
-            return
-        # What waits in memory is older than what waits on disk, and order does not matter
-        # to ingestion: it only keeps the log readable.
+        for _ in range(LAST_PACKETS):
+            packet = self._link.receive(0)
+            if packet is None:
+                break
+            self._keep(packet)
+        # What waits in memory is older than what waits on disk, but ingestion does not mind.
         while not self._memory.empty():
             self._to_disk(self._memory.get_nowait())
 

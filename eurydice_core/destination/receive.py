@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections import OrderedDict
@@ -15,7 +14,7 @@ from eurydice_core.installation import Installation
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketReceiver
 from eurydice_core.protocol.packet import Packet, open_packet
-from eurydice_core.service import OUTAGES, Service
+from eurydice_core.service import Service
 
 __all__ = ["Receiver"]
 
@@ -64,16 +63,6 @@ class Receiver(Service):
             self._ingest.packet(self._held)
             self._held = None
         return True
-
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, then take in what already came."""
-        super().run(stop)
-        self._timeout = 0.0
-        try:
-            while self.step():
-                pass
-        except OUTAGES as error:
-            logger.error("stopping with packets that were not taken in: {}", error)
 
     def _opened(self, data: Buffer) -> Packet | None:
         """Return the packet if it is one of ours."""

@@ -100,14 +100,20 @@ def _run_sender(installation: Installation, run: Run) -> None:
 
 
 def _run_receiver(installation: Installation, run: Run) -> None:
+    from eurydice_core.destination.intake import open_intake
     from eurydice_core.destination.receive import Receiver
+    from eurydice_core.destination.spool import Spool
 
-    settings = installation.settings.transport
+    settings = installation.settings
     transport = installation.plugins.create_transport(
-        settings.plugin, settings.options, installation.context
+        settings.transport.plugin, settings.transport.options, installation.context
     )
-    with transport.receiver() as link:
-        run(Receiver(installation, link))
+    spool = Spool(settings.state_dir / "spool", settings.receiver.spool_size)
+    with (
+        transport.receiver() as link,
+        open_intake(link, spool, settings.receiver.buffer_packets) as intake,
+    ):
+        run(Receiver(installation, intake))
 
 
 def _run_cleaner(installation: Installation, run: Run) -> None:
