@@ -25,7 +25,7 @@ from eurydice_core.model.states import OutgoingState
 from eurydice_core.plugins import discover
 from eurydice_core.protocol import packet
 from eurydice_core.protocol.elements import Revocation, TransferablePart
-from eurydice_core.protocol.keys import SEAL, derive_key
+from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, derive_key
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"
@@ -240,6 +240,14 @@ def test_the_table_of_the_header_is_the_header():
     assert [int(offset) for offset, _ in rows] == [sum(sizes[:i]) for i in range(len(sizes))]
     assert sum(sizes) == packet.HEADER.size
     assert packet.OVERHEAD == 96
+
+
+@pytest.mark.parametrize(
+    ("page", "purpose"),
+    [("packet.md", SEAL), ("association.md", ASSOCIATION), ("repair.md", REPAIR)],
+)
+def test_each_key_is_derived_as_its_page_says(page, purpose):
+    assert f'derive-key(context = "{purpose}", ' in (REFERENCE / page).read_text()
 
 
 @pytest.mark.parametrize("element", [TransferablePart, Revocation])
