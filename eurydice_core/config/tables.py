@@ -178,7 +178,7 @@ class ReceiverSettings(Table):
         default=0.1, gt=0, description="How often to look whether to stop while nothing comes."
     )
     buffer_packets: int = Field(
-        default=4, ge=1, le=100, description="Packets that wait in memory to be taken in."
+        default=2, ge=1, le=100, description="Packets that wait in memory to be taken in."
     )
     spool_size: Size = Field(
         default=10 * 2**30,

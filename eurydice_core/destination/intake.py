@@ -95,11 +95,13 @@ class Intake(PacketReceiver):
                 continue
             if packet is not None:
                 self._keep(packet)
+            del packet  # a transport may have few buffers to lend
 
     def _keep(self, packet: Buffer) -> None:
         # Only this thread adds to the queue, so what has room now has room in a moment.
         if len(self._spool) == 0 and not self._memory.full():
-            self._memory.put_nowait(packet)
+            # A copy: what a transport lends is room that the next packets need.
+            self._memory.put_nowait(bytes(packet))
         else:
             self._to_disk(packet)
         self._arrived.set()
