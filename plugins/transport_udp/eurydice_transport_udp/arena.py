@@ -31,6 +31,8 @@ class Counter(IntEnum):
     LOST_PACKETS = 5
     DROPPED = 6
     KERNEL_DROPS = 7
+    LINKS = 8
+    RIVAL_DATAGRAMS = 9
 
 
 @dataclass(frozen=True, slots=True)

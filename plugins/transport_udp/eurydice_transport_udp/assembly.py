@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from eurydice_transport_udp.arena import Arena, Counter, Slot
 from eurydice_transport_udp.codec import CODECS
 from eurydice_transport_udp.layout import Layout
+from eurydice_transport_udp.links import Links, Source
 from eurydice_transport_udp.wire import (
     FACTS_SIZE,
     HEADER_SIZE,
     Bytes,
     Words,
     index_of,
+    instance_of,
     intact,
     is_possible_size,
     unpack_facts,
@@ -35,6 +37,8 @@ OPEN_PACKETS = 4
 REMEMBERED_PACKETS = 4096
 SURPLUS = {codec.id: codec.surplus for codec in CODECS}
 FACT_WORDS = FACTS_SIZE // 8
+UNKNOWN: Source = ("unknown", 0)
+RIVALS_AGAIN_SECONDS = 60.0
 
 
 class EventKind(IntEnum):
@@ -44,6 +48,7 @@ class EventKind(IntEnum):
     READY = 1
     LOST = 2
     DROPPED = 3
+    RIVALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Event:
     slot: int = 0
     missing: int = 0
     """Symbols of data that did not come."""
+    text: str = ""
+    """Who the rivals are."""
 
 
 @dataclass(slots=True)
@@ -110,6 +117,9 @@ class Assembler:
         self._open: dict[bytes, OpenPacket] = {}
         self._closed: OrderedDict[bytes, None] = OrderedDict()
         self._next_expiry = 0.0
+        self._links = Links()
+        self._source = UNKNOWN
+        self._rivals_due = 0.0
 
     @property
     def lent(self) -> int:
@@ -123,11 +133,12 @@ class Assembler:
                 self._ready.discard(slot)
                 self._free.append(slot)
 
-    def feed(self, datagrams: Bytes, size: int, now: float) -> None:
+    def feed(self, datagrams: Bytes, size: int, now: float, source: Source = UNKNOWN) -> None:
         """Take datagrams of this size that lie one behind the other.
 
         The last one may be shorter, and is then none of ours.
         """
+        self._source = source
         count, rest = divmod(len(datagrams), size) if size else (1, 0)
         self._count(Counter.DATAGRAMS, count + bool(rest))
         self._count(Counter.DATAGRAM_BYTES, len(datagrams))
@@ -166,15 +177,28 @@ class Assembler:
         facts = rows[0, :FACT_WORDS].tobytes()
         if facts in self._closed:
             self._count(Counter.SURPLUS, len(rows))
+            self._hear(facts, len(rows), now)
             return
         packet = self._open.get(facts) or self._begin(facts, rows.shape[1] * 8, now)
         if packet is None:
             self._count(Counter.REFUSED, len(rows))
             return
+        self._hear(facts, len(rows), now)
         packet.last_seen = now
         self._place(packet, rows)
         if packet.is_complete:
             self._hand_over(packet)
+
+    def _hear(self, facts: bytes, count: int, now: float) -> None:
+        """Notice two senders that are alive at once, and tell it once a minute."""
+        rivals = self._links.hear(instance_of(facts), self._source, now)
+        self._arena.counts[Counter.LINKS] = self._links.begun
+        if rivals is None:
+            return
+        self._count(Counter.RIVAL_DATAGRAMS, count)
+        if now >= self._rivals_due:
+            self._rivals_due = now + RIVALS_AGAIN_SECONDS
+            self.events.append(Event(EventKind.RIVALS, facts, text=rivals))
 
     def _begin(self, facts: bytes, size: int, now: float) -> OpenPacket | None:
         """Open a packet; the one that has been silent for longest makes room if need be."""

@@ -22,25 +22,26 @@ from eurydice_transport_udp.arena import Arena, Counter
 from eurydice_transport_udp.assembly import Assembler, Event, EventKind
 from eurydice_transport_udp.sockets import Ancillary, overflow_count, segment_size
 
-__all__ = ["collect", "main", "pack_event", "pack_release", "unpack_event"]
+__all__ = ["EVENT_BYTES", "collect", "main", "pack_event", "pack_release", "unpack_event"]
 
 BUFFER_BYTES = 1 << 16
 ANCILLARY_BYTES = 128
 MAX_PENDING_EVENTS = 1000
 NICENESS = -10  # others can wait
 EVENT = struct.Struct("=BHI32s")
+EVENT_BYTES = EVENT.size + 512
 RELEASE = struct.Struct("=H")
 
 
 def pack_event(event: Event) -> bytes:
     """Return an event as a message to the receiver."""
-    return EVENT.pack(event.kind, event.slot, event.missing, event.facts)
+    return EVENT.pack(event.kind, event.slot, event.missing, event.facts) + event.text.encode()
 
 
 def unpack_event(message: bytes) -> Event:
     """Return the event of a message."""
-    kind, slot, missing, facts = EVENT.unpack(message)
-    return Event(EventKind(kind), facts, slot, missing)
+    kind, slot, missing, facts = EVENT.unpack_from(message)
+    return Event(EventKind(kind), facts, slot, missing, message[EVENT.size :].decode())
 
 
 def pack_release(slot: int) -> bytes:
@@ -55,9 +56,9 @@ def collect(
     buffer = np.empty(BUFFER_BYTES, np.uint8)
     while True:
         try:
-            size, ancillary, _, _ = data.recvmsg_into([buffer.data], ANCILLARY_BYTES)
+            size, ancillary, _, source = data.recvmsg_into([buffer.data], ANCILLARY_BYTES)
         except BlockingIOError:  # nothing came for a while
-            size, ancillary = None, []
+            size, ancillary, source = None, [], ()
         # Slots given back while waiting must count before what came is judged.
         if (size is None or assembler.lent) and not take_back(control, assembler):
             return
@@ -65,7 +66,7 @@ def collect(
         if size is None:
             assembler.expire(now)
         else:
-            assembler.feed(buffer[:size], segment_size(ancillary, size), now)
+            assembler.feed(buffer[:size], segment_size(ancillary, size), now, source[:2])
             note_overflow(arena, ancillary)
         if not tell(control, assembler.events):
             return

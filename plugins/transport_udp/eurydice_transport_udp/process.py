@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from eurydice_core.errors import TransportError
 from eurydice_transport_udp.arena import Arena
 from eurydice_transport_udp.assembly import OPEN_PACKETS, Event, EventKind
-from eurydice_transport_udp.collector import EVENT, pack_release, unpack_event
+from eurydice_transport_udp.collector import EVENT_BYTES, pack_release, unpack_event
 from eurydice_transport_udp.settings import Settings
 
 __all__ = ["CollectorEnded", "CollectorProcess"]
@@ -46,7 +46,7 @@ class CollectorProcess:
         if not select.select([self._control], [], [], timeout_seconds)[0]:
             return None
         try:
-            message = self._control.recv(EVENT.size)
+            message = self._control.recv(EVENT_BYTES)
         except ConnectionResetError:
             message = b""
         if not message:

@@ -82,7 +82,8 @@ class UdpReceiver(PacketReceiver):
         `duplicates`; `surplus`: came after their packet was whole; `kernel_drops`: the
         kernel had no room; `repaired`: symbols computed; `margin_percent`: the repair left
         over in the worst block so far; `dropped`: whole packets nobody took in time;
-        `lost_packets`: too little of them came.
+        `lost_packets`: too little of them came; `links`: senders heard, each start of one
+        being another; `rival_datagrams`: came from one although a newer one is there.
         """
         counts = Counter(self._counts)
         counts.update(self._earlier)
@@ -100,6 +101,9 @@ class UdpReceiver(PacketReceiver):
         if event.kind is EventKind.STARTED or parsed is None:
             return None
         instance, layout = parsed
+        if event.kind is EventKind.RIVALS:
+            self._report_rivals(event)
+            return None
         if event.kind is EventKind.READY:
             packet = self._repaired(layout, event.slot)
             self._process.release(event.slot)
@@ -127,6 +131,14 @@ class UdpReceiver(PacketReceiver):
         earlier = self._process.arena.counters()
         self._process = CollectorProcess(self._socket, self._settings)
         self._earlier.update({**earlier, "kernel_drops": 0})  # the socket goes on counting these
+
+    def _report_rivals(self, event: Event) -> None:
+        logger.warning(
+            "two senders use port {} at once: {}; both are received, and together they are faster"
+            " than [transport] rate says: stop one, or give it another [transport] port",
+            self._settings.port,
+            event.text,
+        )
 
     def _report_refused(self) -> None:
         """Say at most once a minute that foreign or damaged datagrams come."""

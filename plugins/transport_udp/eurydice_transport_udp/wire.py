@@ -43,6 +43,7 @@ __all__ = [
     "Bytes",
     "Words",
     "index_of",
+    "instance_of",
     "intact",
     "is_possible_size",
     "pack_facts",
@@ -60,7 +61,7 @@ FACTS_SIZE: Final = FACTS.size
 HEADER_SIZE: Final = 48
 SYMBOL_UNIT: Final = 64
 CHECK_SUM: Final = np.uint64(0x4C44_5545_2D45_5249)
-FACT_WORDS = slice(0, 4)
+INSTANCE = slice(8, 16)
 INDEX_WORD = 4
 CHECK_WORD = 5
 
@@ -96,6 +97,11 @@ def unpack_facts(facts: bytes) -> tuple[int, Layout] | None:
         codec=codec,
     )
     return instance, layout
+
+
+def instance_of(facts: bytes) -> int:
+    """Return the link instance alone."""
+    return int.from_bytes(facts[INSTANCE], "little")
 
 
 def is_possible_size(size: int) -> bool:
