@@ -52,6 +52,8 @@ class Part:
     source: Source
     start: int
     stop: int
+    is_end: bool
+    """Whether the file ends with it: a file is delivered once its last part is."""
 
 
 def require_deliverable(incoming: Incoming) -> int:
@@ -92,7 +94,8 @@ async def respond(
         return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
     start, stop = wanted or (0, size)
     source = await threads.run(open_source, storage, incoming.key, size, start, stop)
-    response = _Download(Part(source, start, stop), threads, on_delivered)
+    part = Part(source, start, stop, is_end=stop == size)
+    response = _Download(part, threads, on_delivered)
     response.status_code = 206 if wanted else 200
     if wanted:
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
@@ -160,10 +163,10 @@ class _Download(Response):
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            if await _unless_gone(self._send_body(send), receive):
-                self._on_delivered()
-            else:
+            if not await _unless_gone(self._send_body(send), receive):
                 logger.info("the client went away before the end of a download")
+            elif self._part.is_end:
+                self._on_delivered()
         finally:
             await self._threads.run(self._part.source.close)
 

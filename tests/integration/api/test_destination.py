@@ -149,6 +149,29 @@ def test_a_download_that_broke_off_is_continued(bench):
     assert download(bench, row, headers={"Range": "bytes=99-"}).status_code == 416
 
 
+def test_a_file_is_delivered_with_its_last_part(bench):
+    row = received(bench)
+    for part in ("bytes=0-3", "bytes=4-8", "bytes=9-"):
+        assert download(bench, row, headers={"Range": part}).status_code == 206
+    assert [event.kind for event in bench.events()] == [EventKind.DELIVERED]
+
+
+class ShortOfBreath(MemoryStorage):
+    """Stops reading before the end."""
+
+    def read(self, key, start=0, stop=None):
+        yield b"".join(super().read(key, start, stop))[:-1]
+
+
+def test_a_download_that_cannot_go_on_is_broken_off_and_not_delivered(make_bench):
+    bench = make_bench(Side.DESTINATION, shelf=ShortOfBreath())
+    associate(bench, words(bench))
+    row = received(bench)
+    with pytest.raises(RuntimeError, match="response already started"):
+        download(bench, row)
+    assert bench.events() == []
+
+
 @pytest.mark.parametrize(
     ("state", "status"),
     [
