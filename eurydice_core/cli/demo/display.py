@@ -1,0 +1,80 @@
+"""What a person sees while the demo works: bars at a terminal, a line a step elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from eurydice_core.model.quantities import format_size
+
+__all__ = ["Display"]
+
+WIDTH = 10  # columns of a bar's name
+
+
+class Display:
+    """Bars by name, and lines."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress = Progress(
+            TextColumn(f"  {{task.description:{WIDTH}}}"),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            expand=True,
+            disable=not console.is_terminal,
+        )
+        self._bars: dict[str, TaskID] = {}
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """Print a line."""
+        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def done(self, text: str) -> None:
+        """Print that something is done."""
+        self.say(f"✓ {text}", style="green")
+
+    @contextmanager
+    def bars(self, total: int, *names: str) -> Iterator[None]:
+        """Show a bar for each name while the block lasts."""
+        for name in names:
+            self._bars[name] = self._progress.add_task(name, total=total, start=False)
+        if not self.console.is_terminal:
+            self.say(f"  {', '.join(names)}: {format_size(total)}")
+        try:
+            with self._progress:
+                yield
+        finally:
+            for name in names:
+                self._progress.remove_task(self._bars.pop(name))
+
+    def advance(self, name: str, count: int) -> None:
+        """Add to a bar."""
+        self._start(name)
+        self._progress.advance(self._bars[name], count)
+
+    def show(self, name: str, done: int) -> None:
+        """Set a bar."""
+        if done:
+            self._start(name)
+        self._progress.update(self._bars[name], completed=done)
+
+    def _start(self, name: str) -> None:
+        """Begin to measure a bar's speed with its first byte, not with the first of another."""
+        task = self._progress.tasks[self._progress.task_ids.index(self._bars[name])]
+        if not task.started:
+            self._progress.start_task(task.id)
