@@ -46,7 +46,7 @@ def described(context: click.Context) -> Iterator[str]:
     options = [
         record
         for param in command.get_params(context)
-        if isinstance(param, click.Option) and param.name != "help"
+        if isinstance(param, click.Option) and "--help" not in param.opts
         if (record := param.get_help_record(context))
     ]
     if options:
