@@ -179,8 +179,10 @@ class Assembler:
             self._count(Counter.SURPLUS, len(rows))
             self._hear(facts, len(rows), now)
             return
-        packet = self._open.get(facts) or self._begin(facts, rows.shape[1] * 8, now)
-        if packet is None:
+        size = rows.shape[1] * 8
+        packet = self._open.get(facts) or self._begin(facts, size, now)
+        # Cut within zeros, a datagram has the same sum.
+        if packet is None or size != HEADER_SIZE + packet.layout.symbol_size:
             self._count(Counter.REFUSED, len(rows))
             return
         self._hear(facts, len(rows), now)

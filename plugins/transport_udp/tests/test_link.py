@@ -318,6 +318,15 @@ def test_what_a_slow_consumer_does_not_take_is_bounded_and_told() -> None:
     assert far.counted("dropped") == 1
 
 
+def test_datagrams_cut_within_zeros_are_refused(far: FarEnd) -> None:
+    packet = bytes(100_000)
+    sent = datagrams_of(packet, choose_codec("leopard"))
+    far.hear([sent[0], *(datagram[: 48 + 64 * 13] for datagram in sent[1:4]), *sent[4:]])
+    far.consume()
+    assert far.packets == [packet]
+    assert far.counted("refused") == 3
+
+
 def test_packet_larger_than_allowed_is_refused(far: FarEnd) -> None:
     sent = datagrams_of(random_packet(4 * MIB + 1), choose_codec("leopard"))[:20]
     far.hear(sent, batch=10)
