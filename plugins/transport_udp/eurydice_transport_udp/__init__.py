@@ -6,8 +6,6 @@ from contextlib import AbstractContextManager
 
 from eurydice_core.hookspecs import TransportPlugin, hookimpl
 from eurydice_core.interfaces.transport import PacketReceiver, PacketSender, Transport
-from eurydice_transport_udp.receiver import open_receiver
-from eurydice_transport_udp.sender import open_sender
 from eurydice_transport_udp.settings import Settings
 
 __all__ = ["Settings", "UdpTransport", "eurydice_transport"]
@@ -21,10 +19,15 @@ class UdpTransport(Transport):
 
     def sender(self) -> AbstractContextManager[PacketSender]:
         """Open the origin's end: a socket, and nothing that has to be closed in order."""
+        # Opened by one process of each side; the others need not wait for numpy.
+        from eurydice_transport_udp.sender import open_sender
+
         return open_sender(self._settings)
 
     def receiver(self) -> AbstractContextManager[PacketReceiver]:
         """Open the destination's end: a bound socket and a process that empties it."""
+        from eurydice_transport_udp.receiver import open_receiver
+
         return open_receiver(self._settings)
 
 

@@ -7,10 +7,18 @@ from contextlib import suppress
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from eurydice_core.db.engine import Database
-from eurydice_core.db.schema import belongs_to, migrate, require_migrated, revision
+from eurydice_core.db.schema import (
+    belongs_to,
+    migrate,
+    require_migrated,
+    revision,
+    script_config,
+    wanted_revision,
+)
 from eurydice_core.db.tables import Base
 from eurydice_core.errors import (
     ConfigurationError,
@@ -40,6 +48,12 @@ def test_migrating_gives_exactly_the_tables_of_the_side(make_database, side):
         )
         assert compare_metadata(context, Base.metadata) == []
     database.dispose()
+
+
+@pytest.mark.parametrize("side", Side)
+def test_the_newest_file_is_alembics_head(side):
+    script = ScriptDirectory.from_config(script_config(side))
+    assert wanted_revision(side) == script.get_current_head()
 
 
 def test_an_empty_database_is_not_taken_for_a_migrated_one(database):
