@@ -1,0 +1,257 @@
+"""Two whole sites on this machine, run and used as an operator and a user would."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.1
+BLOCK = 2**20
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(reached: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Return what `reached` returns as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := reached():
+            return result
+        time.sleep(POLL_SECONDS)
+    pytest.fail(f"not within {seconds:.0f} s: {what}")
+
+
+class Content:
+    """A file's bytes, made as they are needed: the same for the same seed and size."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self._block = random.Random(seed).randbytes(BLOCK)
+        self.sha256 = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number in range(-(-self.size // BLOCK)):
+            length = min(BLOCK, self.size - number * BLOCK)
+            block = (number.to_bytes(8, "big") + self._block[8:])[:length]
+            self.sha256.update(block)
+            yield block
+
+
+@dataclass
+class Site:
+    """One side: its files, its processes, its API."""
+
+    side: str
+    home: Path
+    settings: dict[str, str]
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.config = self.home / "eurydice.toml"
+        self.log = self.home / "log.txt"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if "EURYDICE" not in name},
+            "EURYDICE_API__PORT": str(self.port),
+            **{f"EURYDICE_{name}": value for name, value in self.settings.items()},
+        }
+
+    def command(self, *arguments: str, stdin: str = "") -> str:
+        """Run `eurydice` to its end; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "eurydice_core", "--config", str(self.config), *arguments],
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "eurydice_core", "--config", str(self.config), "run"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        wait_until(self._answers, READY_SECONDS, f"the {self.side} answers: {self.said()[-2000:]}")
+
+    def stop(self) -> None:
+        """End every process, whatever they do."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+        self.process = None
+
+    def service(self, name: str) -> psutil.Process:
+        """Return the process of a service, waiting for it to be there."""
+
+        def find() -> psutil.Process | None:
+            assert self.process is not None
+            for child in psutil.Process(self.process.pid).children():
+                try:
+                    if name in child.cmdline():
+                        return child
+                except psutil.Error:
+                    continue
+            return None
+
+        found: psutil.Process = wait_until(find, READY_SECONDS, f"a process of {name}")
+        return found
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def client(self, username: str) -> httpx.Client:
+        """Make an account and return a client that uses the API as it."""
+        self.command("user", "add", username, "--no-password")
+        token = self.command("user", "token", username)
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}/api/v1/",
+            headers={"Authorization": f"Token {token}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.said()
+        try:
+            url = f"http://127.0.0.1:{self.port}/api/v1/metadata/"
+            return httpx.get(url, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@dataclass
+class Sites:
+    origin: Site
+    destination: Site
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def users(self, count: int) -> list[tuple[httpx.Client, httpx.Client]]:
+        """Make users, each with an account on both sides, linked by the words."""
+        pairs = []
+        for number in range(count):
+            sender = self.origin.client(f"sender{number}")
+            fetcher = self.destination.client(f"fetcher{number}")
+            words = sender.get("user/association/").json()["token"]
+            assert fetcher.post("user/association/", json={"token": words}).status_code == 204
+            pairs.append((sender, fetcher))
+            self.clients += [sender, fetcher]
+        return pairs
+
+    def stop(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.origin.stop()
+        self.destination.stop()
+
+
+def upload(client: httpx.Client, content: Content, name: str) -> dict[str, Any]:
+    response = client.post(
+        "transferables/",
+        content=iter(content) if content.size else b"",
+        headers={
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(content.size),
+            "Metadata-Name": name,
+        },
+    )
+    assert response.status_code == 201, response.text
+    result: dict[str, Any] = response.json()
+    return result
+
+
+def download_digest(client: httpx.Client, id: str) -> str:
+    digest = hashlib.sha256()
+    with client.stream("GET", f"transferables/{id}/download/") as response:
+        assert response.status_code == 200
+        for chunk in response.iter_bytes():
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def tools() -> Any:
+    """The functions above, for tests that cannot import this file."""
+
+    class Tools:
+        content = Content
+        wait_until = staticmethod(wait_until)
+        upload = staticmethod(upload)
+        download_digest = staticmethod(download_digest)
+
+    return Tools
+
+
+@pytest.fixture
+def make_sites(tmp_path: Path) -> Iterator[Callable[..., Sites]]:
+    """Make two sites that share a secret and a link; not started yet."""
+    made: list[Sites] = []
+
+    def make(*, origin: dict[str, str] | None = None, **more: Any) -> Sites:
+        link = {
+            "TRANSPORT__PORT": str(free_port(socket.SOCK_DGRAM)),
+            "TRANSPORT__RATE": "1500",
+            "LOG__LEVEL": "DEBUG",
+        }
+        quick = {"SENDER__REPEAT_AFTER": "2s"}
+        settings = {
+            "origin": {**quick, **(origin or {})},
+            "destination": more.get("destination", {}),
+        }
+        sites = Sites(
+            *(Site(side, tmp_path / side, {**link, **settings[side]}) for side in settings)
+        )
+        made.append(sites)
+        for site in (sites.origin, sites.destination):
+            secret = ["--link-secret-file", str(sites.origin.home / "link-secret.txt")]
+            site.command(
+                "init", site.side, "--dir", str(site.home), *secret * (site.side != "origin")
+            )
+            site.command("migrate")
+        return sites
+
+    yield make
+    for sites in made:
+        sites.stop()
+
+
+@pytest.fixture
+def sites(make_sites: Callable[..., Sites]) -> Sites:
+    """Two sites at work."""
+    sites = make_sites()
+    sites.origin.start()
+    sites.destination.start()
+    return sites
