@@ -1,5 +1,5 @@
 """What every storage must do with an object that arrives in pieces: half of the storage kit."""
-# ruff: noqa: D102, S311 (a test's name is its sentence; its bytes are no secrets)
+# ruff: noqa: S311 (a test's name is its sentence; its bytes are no secrets)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """What every authenticator must do, as tests to inherit."""
-# ruff: noqa: D102 (a test's name is its sentence)
 
 from __future__ import annotations
 

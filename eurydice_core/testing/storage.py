@@ -1,5 +1,5 @@
 """What every storage must do, as tests to inherit."""
-# ruff: noqa: D102, S311 (a test's name is its sentence; its bytes are no secrets)
+# ruff: noqa: S311 (a test's name is its sentence; its bytes are no secrets)
 
 from __future__ import annotations
 

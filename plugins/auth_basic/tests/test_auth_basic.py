@@ -6,17 +6,17 @@ import base64
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loguru import logger
+from pydantic import ValidationError
+
 from eurydice_auth_basic import (
     BasicAuthenticator,
     Settings,
     eurydice_authenticator,
     parse_authorization,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from loguru import logger
-from pydantic import ValidationError
-
 from eurydice_core.interfaces.authenticator import Authenticator
 from eurydice_core.model.identity import AuthenticationRequest, Identity
 from eurydice_core.testing.authenticator import AuthenticatorConformance

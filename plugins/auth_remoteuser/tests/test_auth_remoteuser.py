@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from eurydice_auth_remoteuser import RemoteUserAuthenticator, Settings, eurydice_authenticator
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from eurydice_auth_remoteuser import RemoteUserAuthenticator, Settings, eurydice_authenticator
 from eurydice_core.interfaces.authenticator import Authenticator
 from eurydice_core.model.identity import AuthenticationRequest, Identity
 from eurydice_core.testing.authenticator import AuthenticatorConformance

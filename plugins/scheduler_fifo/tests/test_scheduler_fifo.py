@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from eurydice_scheduler_fifo import FifoScheduler, eurydice_scheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eurydice_core.interfaces.scheduler import Scheduler
 from eurydice_core.testing.fakes.scheduler import MemoryPending
 from eurydice_core.testing.scheduler import QueueBuilder, SchedulerConformance
+from eurydice_scheduler_fifo import FifoScheduler, eurydice_scheduler
 
 
 class TestFifoScheduler(SchedulerConformance):

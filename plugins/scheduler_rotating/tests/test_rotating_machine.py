@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from eurydice_scheduler_rotating import RotatingScheduler, Settings
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from eurydice_core.testing.fakes.scheduler import MemoryPending
 from eurydice_core.testing.scheduler import QueueBuilder, fill_packet
+from eurydice_scheduler_rotating import RotatingScheduler, Settings
 
 BUDGET = 100
 USERS = 4

@@ -8,13 +8,13 @@ import uuid
 from collections import Counter
 
 import pytest
-from eurydice_scheduler_rotating import RotatingScheduler, Settings, eurydice_scheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eurydice_core.interfaces.scheduler import Scheduler
 from eurydice_core.testing.fakes.scheduler import MemoryPending
 from eurydice_core.testing.scheduler import QueueBuilder, SchedulerConformance, fill_packet
+from eurydice_scheduler_rotating import RotatingScheduler, Settings, eurydice_scheduler
 
 KIB = 1024
 MIB = 1024 * KIB

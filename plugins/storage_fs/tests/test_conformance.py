@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from eurydice_storage_fs import Settings, open_storage, tree
 
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.testing.storage import StorageConformance
+from eurydice_storage_fs import Settings, open_storage, tree
 
 
 class TestFileStorage(StorageConformance):

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from eurydice_storage_fs import FileStorage, Settings, open_storage, tree
 from pydantic import ValidationError
 
 from eurydice_core.errors import StorageError, StorageFull, StorageUnavailable
 from eurydice_core.testing.assembly import put_object
+from eurydice_storage_fs import FileStorage, Settings, open_storage, tree
 
 MIB = 2**20
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from eurydice_transport_lidi import LidiTransport, Settings
 
 from eurydice_core.interfaces.transport import Transport
 from eurydice_core.testing.transport import TransportConformance
+from eurydice_transport_lidi import LidiTransport, Settings
 
 
 def free_port() -> int:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
-from eurydice_transport_lidi import LidiTransport, Settings
 
 from eurydice_core.interfaces.transport import PacketReceiver
+from eurydice_transport_lidi import LidiTransport, Settings
 
 OpenReceiver = Callable[..., tuple[PacketReceiver, int]]
 

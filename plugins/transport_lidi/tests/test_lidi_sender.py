@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from eurydice_transport_lidi import LidiSender, LidiTransport, Settings, eurydice_transport
 
 from eurydice_core.errors import ConfigurationError, LinkDown, TransportError
 from eurydice_core.hookspecs import Context
 from eurydice_core.model.states import Side
+from eurydice_transport_lidi import LidiSender, LidiTransport, Settings, eurydice_transport
 
 PACKET = bytes(range(256)) * 20_000
 
