@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,14 +38,17 @@ from eurydice_core.origin.state import refresh_states
 __all__ = ["MAX_NAME", "Submission", "failure_reason"]
 
 MAX_NAME = 255  # characters
+HASH_IN_PARALLEL_FROM = 256 * 1024
+"""Bytes; less is hashed sooner than it is handed to another thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRange:
-    """A range whose bytes are durable."""
+    """A range whose bytes are in the storage, durable once `durable` is done."""
 
     offset: int
     size: int
+    durable: Future[None] | None = None
 
 
 class Submission:
@@ -83,6 +87,7 @@ class Submission:
         self._open: ExitStack | None = None
         self._writer: ObjectWriter | None = None
         self._start = 0
+        self._threads: ThreadPoolExecutor | None = None
 
     def write(self, data: Buffer) -> None:
         """Take the next bytes.
@@ -95,12 +100,14 @@ class Submission:
         """
         view = memoryview(data)
         self._check_length(self._received + len(view))
-        self._sha1.update(view)
-        self._sha256.update(view)
-        while len(view):
-            taken = view[: self._start + self._range_size - self._received]
+        hashed = self._hash(view)
+        rest = view
+        while len(rest):
+            taken = rest[: self._start + self._range_size - self._received]
             self._into_range(taken)
-            view = view[len(taken) :]
+            rest = rest[len(taken) :]
+        if hashed is not None:
+            hashed.result()
 
     def finish(self) -> uuid.UUID:
         """End the upload: the transferable is durable and queued when this returns its id.
@@ -115,6 +122,9 @@ class Submission:
         self._size = self._received
         self._close_range()
         last = self._held or StoredRange(0, 0)
+        if last.durable is not None:
+            last.durable.result()
+        self._release_threads()
         with self._installation.database.write() as session:
             row = self._record(session, last)
             row.size = self._received
@@ -134,6 +144,7 @@ class Submission:
     def fail(self, reason: RevocationReason) -> None:
         """Give the upload up, keep nothing of it, and have the destination told."""
         self._discard_range()
+        self._release_threads()
         now = datetime.now(UTC)
         with self._installation.database.write() as session:
             if not self._recorded:
@@ -155,9 +166,18 @@ class Submission:
         if received > self._limit:
             raise TooLarge(self._limit)
 
+    def _hash(self, data: memoryview) -> Future[None] | None:
+        """Hash the data; where it pays, one digest in another thread until the result is asked."""
+        if len(data) < HASH_IN_PARALLEL_FROM:
+            self._sha1.update(data)
+            self._sha256.update(data)
+            return None
+        beside = self._beside().submit(self._sha1.update, data)
+        self._sha256.update(data)
+        return beside
+
     def _into_range(self, data: memoryview) -> None:
         if self._writer is None:
-            self._queue_held()
             self._start = self._received
             self._open = ExitStack()
             self._writer = self._open.enter_context(
@@ -165,36 +185,58 @@ class Submission:
             )
         self._writer.write(data)
         self._received += len(data)
+        if self._held is not None and self._held.durable is not None and self._held.durable.done():
+            self._queue_held()
         if self._received - self._start == self._range_size:
             self._close_range()
 
     def _close_range(self) -> None:
+        """End the open range; making it durable goes on while the next one comes."""
         stack, self._open, self._writer = self._open, None, None
         if stack is None:
             return
-        stack.close()
-        self._held = StoredRange(self._start, self._received - self._start)
+        self._queue_held()
+        size = self._received - self._start
+        if size == self._range_size:
+            self._held = StoredRange(self._start, size, self._beside().submit(stack.close))
+        else:
+            stack.close()
+            self._held = StoredRange(self._start, size)
         self._start = self._received
 
     def _discard_range(self) -> None:
         """Leave the open range's `with` block by an exception, so that nothing of it stays."""
         stack, self._open, self._writer = self._open, None, None
+        held, self._held = self._held, None
         try:
             if stack is not None:
                 stack.__exit__(InvalidRequest, InvalidRequest("the upload was given up"), None)
-            if self._held is not None:
-                self._installation.storage.delete([range_key(self.id, self._held.offset)])
+            if held is not None:
+                if held.durable is not None:
+                    held.durable.result()
+                self._installation.storage.delete([range_key(self.id, held.offset)])
         except EurydiceError as error:
             logger.warning("upload {}: what came of it may stay in the storage: {}", self.id, error)
-        self._held = None
 
     def _queue_held(self) -> None:
-        """Queue the range before the one that begins now."""
-        if self._held is None:
+        """Queue the range before the one that is coming now."""
+        held, self._held = self._held, None
+        if held is None:
             return
+        if held.durable is not None:
+            held.durable.result()
         with self._installation.database.write() as session:
-            self._record(session, self._held)
-        self._held = None
+            self._record(session, held)
+
+    def _beside(self) -> ThreadPoolExecutor:
+        """Return this upload's threads, which small uploads never need."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(2, thread_name_prefix="upload")
+        return self._threads
+
+    def _release_threads(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=True)
 
     def _record(self, session: Session, stored: StoredRange) -> OutgoingTransferable:
         now = datetime.now(UTC)
