@@ -31,6 +31,10 @@ COMMANDS = {
     "migrate": ("eurydice_core.cli.migrate:migrate", "Make the database ready for this version."),
     "run": ("eurydice_core.cli.run:run", "Run the services of this side."),
     "user": ("eurydice_core.cli.user:user", "Manage the accounts of this side."),
+    "link": (
+        "eurydice_core.cli.link:link",
+        "Examine the link: where it loses, and how fast it may be.",
+    ),
     "plugins": ("eurydice_core.cli.plugins:plugins", "List the installed plugins, or show one."),
 }
 """Name -> where the command is, and the line about it, so that `--help` imports none."""

@@ -61,11 +61,15 @@ class Settings(PluginSettings):
         description="Erasure code the sender uses; auto takes leopard where it is installed.",
     )
     send_buffer: Size = Field(
-        default=4 * MEBIBYTE, ge=65536, description="Kernel buffer asked for by the sender."
+        default=4 * MEBIBYTE,
+        ge=65536,
+        le=1024 * MEBIBYTE,
+        description="Kernel buffer asked for by the sender.",
     )
     receive_buffer: Size = Field(
         default=32 * MEBIBYTE,
         ge=65536,
+        le=1024 * MEBIBYTE,
         description="Kernel buffer asked for by the receiver: what may arrive while it is busy.",
     )
     send_timeout: Seconds = Field(
