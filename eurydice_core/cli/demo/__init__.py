@@ -137,10 +137,10 @@ def run(wish: Wish, display: Display) -> None:
         work(wish, files, size, place, display)
     except DemoFailed as error:
         is_kept = True
-        show_failure(error, place, display)
+        show_logs(error)
         if wish.as_json:
             click.echo(failure_as_json(str(error), place))
-        raise DemoFailed(f"{error} (everything is kept in {place})", *error.sides) from error
+        raise DemoFailed(f"{error} (everything is kept in {place})") from error
     except EurydiceError as error:
         if wish.as_json:
             click.echo(failure_as_json(str(error), place if is_kept else None))
@@ -241,11 +241,10 @@ def show(wish: Wish, report: Report, display: Display) -> None:
         print_report(display.console, report)
 
 
-def show_failure(error: DemoFailed, place: Path, display: Display) -> None:
+def show_logs(error: DemoFailed) -> None:
     """Show the end of the logs that may say why."""
-    for side in error.sides:
-        lines = side.log_tail()
-        click.echo(f"the last lines of {side.log}:" if lines else f"{side.log} is empty", err=True)
+    for log_file, lines in error.log_tails.items():
+        click.echo(f"the last lines of {log_file}:" if lines else f"{log_file} is empty", err=True)
         for line in lines:
             click.echo(f"  {line}", err=True)
 

@@ -10,17 +10,28 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TransferSpeedColumn,
 )
+from rich.text import Text
 
 from eurydice_core.model.quantities import format_size
 
 __all__ = ["Display"]
 
 WIDTH = 10  # columns of a bar's name
+
+
+class SpeedColumn(ProgressColumn):
+    """Bytes a second, in the units of everything else here."""
+
+    def render(self, task: Task) -> Text:
+        """Return the speed of a bar; of one that is full, over all of its time."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{format_size(speed)}/s" if speed else "", style="cyan", justify="right")
 
 
 class Display:
@@ -32,7 +43,7 @@ class Display:
             TextColumn(f"  {{task.description:{WIDTH}}}"),
             BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
             DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            SpeedColumn(),
             TimeElapsedColumn(),
             console=console,
             expand=True,

@@ -37,7 +37,8 @@ class DemoFailed(ServiceError):
 
     def __init__(self, reason: str, *sides: DemoSide) -> None:
         super().__init__(reason)
-        self.sides = sides
+        # Taken now: what the services write while they stop says nothing about it.
+        self.log_tails = {side.log: side.log_tail() for side in sides}
 
 
 class DemoSide:
@@ -121,8 +122,8 @@ class DemoSide:
         response = self.client.request(method, path, **options)
         if response.is_error:
             raise DemoFailed(
-                f"{method} {self.url}{response.url.path}: {response.status_code}"
-                f" {response.text[:200]}",
+                f"{method} {self.url}{response.url.path} is answered"
+                f" {response.status_code}: {detail_of(response)}",
                 self,
             )
         return response
@@ -170,6 +171,14 @@ def running(*sides: DemoSide) -> Iterator[None]:
             side.terminate()
         for side in sides:
             side.close()
+
+
+def detail_of(response: httpx.Response) -> str:
+    """Return what an answer says is wrong."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200] or response.reason_phrase
 
 
 def plain_environment() -> dict[str, str]:
