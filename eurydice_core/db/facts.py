@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.tables import Fact
+from eurydice_core.db.upsert import insert
 
 __all__ = [
     "LAST_PACKET_RECEIVED_AT",
@@ -33,9 +33,8 @@ def get_fact(session: Session, name: str) -> Any:
 
 def set_fact(session: Session, name: str, value: Any) -> None:
     """Set a fact; two that set it at once both succeed, and the later one stays."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     session.execute(
-        dialect.insert(Fact)
+        insert(session, Fact)
         .values(name=name, value=value)
         .on_conflict_do_update(index_elements=[Fact.name], set_={"value": value})
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from loguru import logger
 from sqlalchemy import ColumnElement, and_, delete, select, update
@@ -11,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, select, update
 from eurydice_core.db.incoming import IncomingTransferable as Row
 from eurydice_core.destination.purge import GONE, purge, purgeable
 from eurydice_core.installation import Installation
+from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import IncomingState
 from eurydice_core.service import Service
 
@@ -20,17 +20,10 @@ BATCH = 500
 """Rows changed in one transaction, so that nobody waits long for a lock."""
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
 class DestinationCleaner(Service):
     """Removes what was kept for as long as the configuration says."""
 
-    def __init__(
-        self, installation: Installation, *, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, installation: Installation, *, now: Clock = utc_now) -> None:
         super().__init__()
         settings = installation.settings.cleaner
         self.interval = settings.run_every

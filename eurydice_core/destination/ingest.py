@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from loguru import logger
 from sqlalchemy import or_, select
@@ -35,6 +34,7 @@ from eurydice_core.destination.records import (
 )
 from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import Installation
+from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import IncomingState
 from eurydice_core.protocol.packet import Packet
@@ -43,17 +43,12 @@ from eurydice_core.service import OUTAGES
 __all__ = ["Ingest"]
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
 @dataclass(slots=True)
 class Ingest:
     """Takes packets in."""
 
     installation: Installation
-    now: Callable[[], datetime] = utc_now
+    now: Clock = utc_now
     digests: Digests = field(default_factory=Digests)
 
     def packet(self, packet: Packet) -> None:

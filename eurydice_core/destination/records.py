@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile, ReceivedExtent
+from eurydice_core.db.upsert import insert as upsert
 from eurydice_core.destination.extents import Extent, covered, covers
 from eurydice_core.interfaces.storage import Assembly, AssemblyState
 from eurydice_core.model.states import IncomingState, OutgoingState
@@ -108,7 +108,7 @@ def ensure_profiles(session: Session, profiles: Iterable[bytes], now: datetime) 
     """Make records of origin users that are new; whose account they are is told later, by words."""
     values = [{"profile": profile, "created_at": now} for profile in sorted(set(profiles))]
     if values:
-        session.execute(_dialect(session).insert(OriginProfile).on_conflict_do_nothing(), values)
+        session.execute(upsert(session, OriginProfile).on_conflict_do_nothing(), values)
 
 
 def insert_new(session: Session, arrivals: Sequence[Arrival], now: datetime) -> None:
@@ -118,9 +118,7 @@ def insert_new(session: Session, arrivals: Sequence[Arrival], now: datetime) -> 
     """
     values = [_new_row(arrival, now) for arrival in arrivals]
     if values:
-        session.execute(
-            _dialect(session).insert(IncomingTransferable).on_conflict_do_nothing(), values
-        )
+        session.execute(upsert(session, IncomingTransferable).on_conflict_do_nothing(), values)
 
 
 def update_row(session: Session, arrival: Arrival, now: datetime) -> bool:
@@ -217,8 +215,3 @@ def _new_row(arrival: Arrival, now: datetime) -> dict[str, Any]:
         "finished_at": now if arrival.is_settled else None,
         "stored": arrival.outcome is IncomingState.SUCCESS,
     }
-
-
-def _dialect(session: Session) -> Any:
-    """Return the module whose `insert` knows ON CONFLICT."""
-    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

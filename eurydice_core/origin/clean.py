@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from loguru import logger
 from sqlalchemy import and_, delete, exists, or_, select, update
 
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable, RevocationRow
 from eurydice_core.installation import Installation
+from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.service import Service
@@ -20,17 +20,10 @@ BATCH = 500
 """Rows changed in one transaction, so that nobody waits long for a lock."""
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
 class OriginCleaner(Service):
     """Removes what is no longer needed, and never anything that was not sent."""
 
-    def __init__(
-        self, installation: Installation, *, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, installation: Installation, *, now: Clock = utc_now) -> None:
         super().__init__()
         settings = installation.settings
         self.interval = settings.cleaner.run_every

@@ -19,6 +19,7 @@ from eurydice_core.db.outgoing import OutgoingRange, RevocationRow
 from eurydice_core.db.outgoing import OutgoingTransferable as Row
 from eurydice_core.db.tables import User
 from eurydice_core.model.states import OutgoingState
+from eurydice_core.origin.parts import describe
 from eurydice_core.origin.state import chunks
 from eurydice_core.protocol.elements import TransferablePart
 
@@ -53,7 +54,9 @@ class History:
             .limit(self._limit)
         )
         with self._database.read() as session:
-            return [_entry(row, profile) for row, profile in session.execute(query)]
+            return [
+                describe(row, profile, ended=row.state) for row, profile in session.execute(query)
+            ]
 
     def mark_told(self, ids: Collection[uuid.UUID], now: datetime) -> None:
         """Record that the link took these, and when to tell them again."""
@@ -79,17 +82,3 @@ class History:
                 .execution_options(synchronize_session=False)
             )
             return len(rows.all())
-
-
-def _entry(row: Row, profile: bytes) -> TransferablePart:
-    return TransferablePart(
-        id=row.id,
-        profile=profile,
-        name=row.name,
-        metadata=row.user_provided_meta,
-        size=row.size,
-        piece_size=row.piece_size,
-        sha1=row.sha1,
-        sha256=row.sha256,
-        ended=row.state,
-    )

@@ -18,6 +18,7 @@ from eurydice_core.db.tables import User
 from eurydice_core.interfaces.scheduler import Pending
 from eurydice_core.model.queue import PendingRange, WaitingUser
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
+from eurydice_core.origin.parts import describe
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.origin.state import chunks, refresh_states
 from eurydice_core.protocol.elements import Revocation, TransferablePart
@@ -103,7 +104,7 @@ class Queue:
                 )
                 facts.update((row.id, (row, profile)) for row, profile in rows)
         return [
-            _part(*facts[transferable_id], list(group))
+            describe(*facts[transferable_id], [(item.offset, item.size) for item in group])
             for transferable_id, group in groupby(ranges, key=lambda item: item.transferable_id)
         ]
 
@@ -260,20 +261,4 @@ def _pending_range(row: OutgoingRange) -> PendingRange:
         offset=row.byte_offset,
         size=row.size,
         whole=row.whole,
-    )
-
-
-def _part(
-    row: OutgoingTransferable, profile: bytes, ranges: Sequence[PendingRange]
-) -> TransferablePart:
-    return TransferablePart(
-        id=row.id,
-        profile=profile,
-        name=row.name,
-        metadata=row.user_provided_meta,
-        size=row.size,
-        piece_size=row.piece_size,
-        sha1=row.sha1,
-        sha256=row.sha256,
-        ranges=[(item.offset, item.size) for item in ranges],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from loguru import logger
 
@@ -14,6 +14,7 @@ from eurydice_core.errors import ObjectMissing
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.scheduler import Scheduler
 from eurydice_core.interfaces.transport import PacketSender
+from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState
@@ -24,11 +25,6 @@ from eurydice_core.protocol.packet import PacketBuilder
 from eurydice_core.service import Service
 
 __all__ = ["Sender"]
-
-
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
 
 
 class Sender(Service):
@@ -44,7 +40,7 @@ class Sender(Service):
         scheduler: Scheduler,
         link: PacketSender,
         *,
-        now: Callable[[], datetime] = utc_now,
+        now: Clock = utc_now,
     ) -> None:
         super().__init__()
         settings = installation.settings.sender
