@@ -55,6 +55,8 @@ def configure(
                 f"[log] file: cannot write {file}: {error.strerror}"
             ) from error
     logging.basicConfig(handlers=[Forwarder()], level=numeric(level), force=True)
+    # It tells at INFO how it looked at a database, which every process does when it starts.
+    logging.getLogger("alembic").setLevel(max(logging.WARNING, numeric(level)))
     logging.captureWarnings(capture=True)
 
 

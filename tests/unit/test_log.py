@@ -18,7 +18,10 @@ def restored():
     """Give loguru and the standard library back as they were."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    alembic = logging.getLogger("alembic")
+    quiet = alembic.level
     yield
+    alembic.setLevel(quiet)
     logger.remove()
     logger.configure(extra={}, patcher=lambda _: None)
     logging.captureWarnings(capture=False)
@@ -45,6 +48,16 @@ def test_only_what_is_severe_enough_is_written(capsys):
     logging.getLogger("some.package").warning("yes")
     assert "yes" in (written := capsys.readouterr().err)
     assert "no" not in written
+
+
+@pytest.mark.parametrize("level", ["TRACE", "DEBUG", "INFO"])
+def test_alembic_is_heard_only_when_something_is_wrong(capsys, level):
+    log.configure(level=level)
+    logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
+    logging.getLogger("alembic.runtime.migration").warning("odd")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "WARNING" in line
+    assert line.endswith("odd")
 
 
 def test_json_is_one_object_a_line_with_everything_that_was_bound(capsys):
