@@ -11,30 +11,18 @@ from typing import Any
 
 import click
 
+from eurydice_core.cli.duration import read_duration
 from eurydice_core.cli.main import Invocation, pass_invocation
 from eurydice_core.config import Settings
 from eurydice_core.db.accounts import Account, Accounts
 from eurydice_core.db.schema import require_migrated
 from eurydice_core.errors import ConfigurationError, InvalidRequest
 from eurydice_core.installation import open_database
-from eurydice_core.model.quantities import parse_duration
 from eurydice_core.model.states import Side
 from eurydice_core.protocol.association import issue_words
 from eurydice_core.protocol.keys import ASSOCIATION, derive_key
 
 __all__ = ["user"]
-
-
-def lifetime(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> timedelta | None:
-    """Read how long something is good for."""
-    if value is None:
-        return None
-    try:
-        return timedelta(seconds=parse_duration(value))
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @click.group()
@@ -116,7 +104,7 @@ def password(invocation: Invocation, name: str, password_stdin: bool) -> None:
 @user.command()
 @click.argument("name")
 @click.option("--label", default="", help="What it is for.")
-@click.option("--expires", callback=lifetime, help="How long it is good for, such as 30days.")
+@click.option("--expires", callback=read_duration, help="How long it is good for, such as 30days.")
 @pass_invocation
 def token(invocation: Invocation, name: str, label: str, expires: timedelta | None) -> None:
     """Make an API token for NAME, and print it."""
