@@ -13,6 +13,7 @@ from eurydice_core.db.upsert import insert
 __all__ = [
     "LAST_PACKET_RECEIVED_AT",
     "LAST_PACKET_SENT_AT",
+    "LINK",
     "MAINTENANCE",
     "get_fact",
     "get_time",
@@ -23,6 +24,8 @@ __all__ = [
 MAINTENANCE = "maintenance"
 LAST_PACKET_SENT_AT = "last_packet_sent_at"
 LAST_PACKET_RECEIVED_AT = "last_packet_received_at"
+LINK = "link"
+"""What the receiver knows of the link: `LinkWatch.record`."""
 
 
 def get_fact(session: Session, name: str) -> Any:
