@@ -181,7 +181,9 @@ def work(wish: Wish, files: list[File], size: int, place: Path, display: Display
         associate(origin, destination)
         display.done(f"{origin.user} of the origin is {destination.user} of the destination")
         wait_for_link(origin, destination)
-        display.done("the link carries packets")
+        rate = origin.configuration.rate
+        pace = f", paced at {rate:g} Mbit/s" if rate else ""
+        display.done(f"the link carries packets{pace}")
         memory = MemoryMeter()
         for side in (origin, destination):
             memory.name(side.pid, side.side)

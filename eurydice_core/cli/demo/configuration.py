@@ -22,11 +22,14 @@ from eurydice_core.testing.s3_server import S3Server
 __all__ = ["Choices", "Configuration", "check_choices", "write_configurations"]
 
 HOST: Final = "127.0.0.1"
-RATE: Final = 1500
-"""Mbit/s of the native link: two cores and the kernel's default buffers keep up with it."""
+FAST, SLOW = 1500, 500
+"""Mbit/s of the native link: what two busy cores keep up with, and how much of it where the
+kernel's buffer for what arrives is a small one, as it is by default."""
+LARGE_BUFFER: Final = 4 * 2**20  # bytes
+SO_RCVBUFFORCE: Final = 33  # from <asm/socket.h>; for administrators
 MTU: Final = 9000  # the loopback device carries more
 # What got lost because this machine was busy is sent again soon, and silence is short.
-SENDER: Final = {"repeat_after": "2s", "heartbeat_every": "1s"}
+SENDER: Final = {"repeat": 10, "repeat_after": "2s", "heartbeat_every": "1s"}
 
 Tables = dict[str, Any]
 
@@ -51,6 +54,8 @@ class Configuration:
     file: Path
     url: str
     """Of the API."""
+    rate: float | None
+    """Mbit/s that the link is paced at, if it says so."""
 
 
 def check_choices(choices: Choices) -> None:
@@ -103,14 +108,20 @@ def written(
     write_private(file, as_toml(tables))
     check(file)
     host, port = tables["api"]["host"], tables["api"]["port"]
-    return Configuration(side=side, directory=directory, file=file, url=f"http://{host}:{port}")
+    return Configuration(
+        side=side,
+        directory=directory,
+        file=file,
+        url=f"http://{host}:{port}",
+        rate=tables["transport"].get("rate"),
+    )
 
 
 def transport_keys(plugin: str) -> Tables:
     """Return what makes a link on the loopback device; another plugin keeps its defaults."""
     if plugin == "transport_udp":
         port = free_port(socket.SOCK_DGRAM)
-        return {"host": HOST, "bind": HOST, "port": port, "mtu": MTU, "rate": RATE}
+        return {"host": HOST, "bind": HOST, "port": port, "mtu": MTU, "rate": sustainable_rate()}
     if plugin == "transport_lidi":
         port = free_port(socket.SOCK_STREAM)
         return {
@@ -120,6 +131,17 @@ def transport_keys(plugin: str) -> Tables:
             "packet_receiver_port": port,
         }
     return {}
+
+
+def sustainable_rate() -> int:
+    """Return the speed that this machine's buffers allow."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, LARGE_BUFFER)
+        except OSError:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LARGE_BUFFER)
+        granted = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    return FAST if granted >= LARGE_BUFFER else SLOW
 
 
 def storage_keys(side: Side, s3: S3Server | None) -> Tables:

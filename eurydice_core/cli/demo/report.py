@@ -166,8 +166,7 @@ def print_steps(console: Console, origin: DemoSide, destination: DemoSide) -> No
 
 def steps(origin: DemoSide, destination: DemoSide) -> Iterator[tuple[str, str]]:
     """Yield what a user does, and the command for it."""
-    here = f"curl -H 'Authorization: Token {origin.token}' {origin.url}/api/v1"
-    there = f"curl -H 'Authorization: Token {destination.token}' {destination.url}/api/v1"
+    here, there = (f"curl -u {s.user}:{s.password} {s.url}/api/v1" for s in (origin, destination))
     yield (
         "send a file",
         (

@@ -23,6 +23,9 @@ __all__ = ["BARS", "Carried", "Stage", "Transfer", "associate", "wait_for_link"]
 BARS: Final = ("upload", "sent", "received", "download")
 LOOK_EVERY: Final = 0.2  # seconds
 LINK_SECONDS: Final = 60.0
+STALL_SECONDS: Final = 20.0
+"""Without a new byte for so long, what is incomplete stays so: everything was sent again."""
+EXPECTED: Final = (IncomingState.ONGOING, IncomingState.SUCCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class Transfer:
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
         self._began_at = datetime.now(UTC)
+        self._received = 0
+        self._moved_at = time.monotonic()
 
     def carry(self, files: Sequence[File]) -> tuple[list[Carried], list[Stage]]:
         """Carry the files; return what was carried, and how long each part of it took.
@@ -132,7 +137,10 @@ class Transfer:
             {each["id"]: each for each in self._destination.transferables()},
         )
         self._display.show("sent", sum(e["bytes_transferred"] for e in seen.sent.values()))
-        self._display.show("received", sum(e["bytes_received"] for e in seen.received.values()))
+        received = sum(e["bytes_received"] for e in seen.received.values())
+        if received != self._received:
+            self._received, self._moved_at = received, time.monotonic()
+        self._display.show("received", received)
         return seen
 
     def _upload(self, file: File) -> Carried:
@@ -177,7 +185,7 @@ class Transfer:
         received = seen.received.get(id, {}).get("state", IncomingState.ONGOING)
         if sent in (OutgoingState.ERROR, OutgoingState.CANCELED):
             raise DemoFailed(f"transferable {id} is {sent} at the origin", self._origin)
-        if received not in (IncomingState.ONGOING, IncomingState.SUCCESS):
+        if received not in EXPECTED and time.monotonic() - self._moved_at > STALL_SECONDS:
             raise DemoFailed(f"transferable {id} is {received} at the destination", *self._sides)
         return (sent, received) == (OutgoingState.SUCCESS, IncomingState.SUCCESS)
 
