@@ -33,10 +33,11 @@ IS_PENDING: ColumnElement[bool] = OutgoingRange.state == literal_column("'PENDIN
 
 
 class DatabasePending(Pending):
-    """The queue as one transaction sees it."""
+    """The queue as one transaction sees it, without what is on its way already."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, hidden: Collection[int] = ()) -> None:
         self._session = session
+        self._hidden = hidden
 
     def users(self) -> Sequence[WaitingUser]:
         """Return the users with something waiting, by id."""
@@ -74,7 +75,8 @@ class DatabasePending(Pending):
                 query.where(OutgoingRange.id > last).limit(READ_AT_ONCE)
             ).all()
             for row in rows:
-                yield _pending_range(row)
+                if row.id not in self._hidden:
+                    yield _pending_range(row)
             if len(rows) < READ_AT_ONCE:
                 return
             last = rows[-1].id
@@ -87,10 +89,10 @@ class Queue:
         self._database = database
 
     @contextmanager
-    def pending(self) -> Iterator[Pending]:
-        """Yield the queue as it is now, for one scheduling decision."""
+    def pending(self, hidden: Collection[int] = ()) -> Iterator[Pending]:
+        """Yield the queue as it is now, for one scheduling decision, without some ranges."""
         with self._database.read() as session:
-            yield DatabasePending(session)
+            yield DatabasePending(session, hidden)
 
     def parts(self, ranges: Sequence[PendingRange]) -> list[TransferablePart]:
         """Return what the packet says of these ranges; neighbours of one file share a part."""

@@ -1,14 +1,20 @@
-"""The sender: scheduler -> packet -> transport -> and only then marked as sent."""
+"""The sender: scheduler -> packet -> transport -> and only then marked as sent.
+
+While the link takes a packet, the next one is planned, read and sealed, so that the link
+need not wait for the disk.
+"""
 
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loguru import logger
 
-from eurydice_core.db.facts import LAST_PACKET_SENT_AT, MAINTENANCE, get_fact, set_time
+from eurydice_core.db.facts import LAST_PACKET_SENT_AT, set_time
 from eurydice_core.db.outgoing import range_key
 from eurydice_core.errors import ObjectMissing
 from eurydice_core.installation import Installation
@@ -19,12 +25,21 @@ from eurydice_core.model.event import EventKind
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState
 from eurydice_core.origin.history import History
+from eurydice_core.origin.plan import Load, Planner
 from eurydice_core.origin.queue import Queue
-from eurydice_core.protocol.elements import Revocation, TransferablePart
 from eurydice_core.protocol.packet import PacketBuilder
-from eurydice_core.service import Service
+from eurydice_core.service import OUTAGES, Service
 
 __all__ = ["Sender"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A packet the link is taking."""
+
+    load: Load
+    sequence: int
+    taken: Future[None]
 
 
 class Sender(Service):
@@ -46,7 +61,6 @@ class Sender(Service):
         settings = installation.settings.sender
         self.interval = settings.poll_every
         self._installation = installation
-        self._scheduler = scheduler
         self._link = link
         self._now = now
         self._queue = Queue(installation.database)
@@ -55,94 +69,86 @@ class Sender(Service):
             duration=timedelta(seconds=settings.history_duration),
             limit=settings.history_entries_per_packet,
         )
+        self._planner = Planner(installation, scheduler, self._queue, self._history, now)
+        self._repeats = settings.repeat - 1
+        self._heartbeat = timedelta(seconds=settings.heartbeat_every)
         self._stream = uuid.uuid4()
         self._sequence = 0
-        self._budget = settings.packet_size
-        self._max_ranges = settings.max_ranges_per_packet
-        self._repeats = settings.repeat - 1
-        self._repeat_after = timedelta(seconds=settings.repeat_after)
-        self._heartbeat = timedelta(seconds=settings.heartbeat_every)
         self._last_sent: datetime | None = None
+        self._flight: Flight | None = None
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="link")
 
     def step(self) -> bool:
-        """Send one packet if there is anything to say; return whether there was data in it.
+        """Prepare a packet while the one before is on its way; return whether there was either.
 
         Raises:
-            LinkDown: the link did not take it; nothing counts as sent.
+            LinkDown: the link did not take the one before; nothing of it counts as sent.
             StorageUnavailable: the data cannot be read now.
         """
-        with self._installation.database.read() as session:
-            paused = bool(get_fact(session, MAINTENANCE))
-        ranges = [] if paused else self.choose()
-        revocations = [] if paused else self._queue.revocations()
-        history = [] if paused else self._history.due(self._now())
-        if not (ranges or revocations or history or paused) and self._repeat():
-            return True
-        due = self._last_sent is None or self._now() - self._last_sent >= self._heartbeat
-        if not (ranges or revocations or history or due):
-            return False
-        told = [revocation for _, revocation in revocations]
-        packet = self._pack(ranges, self._queue.mark_missing, told, history)
-        if packet is None:
-            return True
-        self._link.send(packet)
-        self._note_sent(ranges, [row for row, _ in revocations])
-        self._history.mark_told([entry.id for entry in history], self._now())
-        return bool(ranges or history)
-
-    def _repeat(self) -> bool:
-        """Use an idle link to send something once more; return whether there was anything."""
-        if self._repeats == 0:
-            return False
-        ranges = self._queue.due_again(
-            self._now() - self._repeat_after, self._budget, self._max_ranges
-        )
-        if not ranges:
-            return False
-        ranges.sort(key=_by_first_place(ranges))
-        packet = self._pack(ranges, self._queue.give_up_repeating)
+        load = self._planner.plan(self._flight.load if self._flight else None)
+        wanted = not load.is_empty or self._heartbeat_is_due()
+        packet = self._pack(load) if wanted else None
+        landed = self.land()
         if packet is not None:
-            self._link.send(packet)
-            self._note_packet()
-            self._queue.mark_sent_again([item.id for item in ranges], self._now())
+            taken = self._beside.submit(self._link.send, packet)
+            self._flight = Flight(load, self._sequence, taken)
+            self._sequence += 1
+        return wanted or landed
+
+    def land(self) -> bool:
+        """Wait for the packet on its way and record it as sent; return whether there was one.
+
+        Raises:
+            LinkDown: the link did not take it; nothing of it counts as sent.
+        """
+        flight, self._flight = self._flight, None
+        if flight is None:
+            return False
+        try:
+            flight.taken.result()
+        except BaseException:
+            self._sequence = flight.sequence  # it never existed, so it must not be missed
+            raise
+        self._note_sent(flight.load)
         return True
 
-    def choose(self) -> list[PendingRange]:
-        """Ask the scheduler what goes next, as much as fits into a packet."""
-        chosen: list[PendingRange] = []
-        size = 0
-        with self._queue.pending() as pending:
-            for item in self._scheduler.select(pending, self._budget):
-                size += item.size
-                if chosen and size > self._budget:
-                    break
-                chosen.append(item)
-                if size >= self._budget or len(chosen) >= self._max_ranges:
-                    break
-        # Ranges of one file side by side share the description of their file.
-        return sorted(chosen, key=_by_first_place(chosen))
+    def run(self, stop: threading.Event) -> None:
+        """Send until `stop` is set, and record what was on its way then."""
+        try:
+            super().run(stop)
+            self.land()
+        except OUTAGES as error:
+            logger.error("{}; it will be sent at the next start", error)
+        finally:
+            self.close()
 
-    def _pack(
-        self,
-        ranges: Sequence[PendingRange],
-        on_missing: Callable[[PendingRange], None],
-        revocations: Sequence[Revocation] = (),
-        history: Sequence[TransferablePart] = (),
-    ) -> memoryview | None:
-        """Return the sealed packet; None if a range's bytes are gone and it must be chosen anew."""
+    def close(self) -> None:
+        """End the thread that waits for the link."""
+        self._beside.shutdown()
+
+    def _heartbeat_is_due(self) -> bool:
+        if self._flight is not None:
+            return False
+        return self._last_sent is None or self._now() - self._last_sent >= self._heartbeat
+
+    def _pack(self, load: Load) -> memoryview | None:
+        """Return the sealed packet; None if a range's bytes are gone: it is planned anew."""
         builder = PacketBuilder(
             stream=self._stream,
             sequence=self._sequence,
             sent_at_ms=round(self._now().timestamp() * 1000),
-            parts=[*self._queue.parts(ranges), *history],
-            revocations=revocations,
+            parts=[*self._queue.parts(load.ranges), *load.history],
+            revocations=[revocation for _, revocation in load.revocations],
         )
-        for item, slot in zip(ranges, builder.slots, strict=True):
+        for item, slot in zip(load.ranges, builder.slots, strict=True):
             try:
                 self._fill(item, slot)
             except ObjectMissing as error:
                 logger.error("transferable {} cannot be sent: {}", item.transferable_id, error)
-                on_missing(item)
+                if load.again:
+                    self._queue.give_up_repeating(item)
+                else:
+                    self._queue.mark_missing(item)
                 return None
         return builder.sealed(self._installation.seal_key)
 
@@ -157,26 +163,18 @@ class Sender(Service):
         if filled != item.size:
             raise ObjectMissing(key)
 
-    def _note_sent(self, ranges: Sequence[PendingRange], revocations: Sequence[int]) -> None:
-        now = self._note_packet()
-        changed = self._queue.mark_sent(
-            [item.id for item in ranges], revocations, now, repeats=self._repeats
-        )
+    def _note_sent(self, load: Load) -> None:
+        now = self._last_sent = self._now()
+        with self._installation.database.write() as session:
+            set_time(session, LAST_PACKET_SENT_AT, now)
+        ranges = [item.id for item in load.ranges]
+        if load.again:
+            self._queue.mark_sent_again(ranges, now)
+            return
+        revocations = [row for row, _ in load.revocations]
+        changed = self._queue.mark_sent(ranges, revocations, now, repeats=self._repeats)
+        self._history.mark_told([entry.id for entry in load.history], now)
         for transferable_id, state in changed.items():
             if state is OutgoingState.SUCCESS:
                 logger.info("transferable {} sent", transferable_id)
                 self._installation.events.tell(EventKind.SENT, transferable_id=transferable_id)
-
-    def _note_packet(self) -> datetime:
-        now = self._last_sent = self._now()
-        self._sequence += 1
-        with self._installation.database.write() as session:
-            set_time(session, LAST_PACKET_SENT_AT, now)
-        return now
-
-
-def _by_first_place(chosen: Sequence[PendingRange]) -> Callable[[PendingRange], int]:
-    first: dict[uuid.UUID, int] = {}
-    for place, item in enumerate(chosen):
-        first.setdefault(item.transferable_id, place)
-    return lambda item: first[item.transferable_id]

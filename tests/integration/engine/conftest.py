@@ -80,6 +80,7 @@ class Sides:
     wire: Wire
     clock: Clock
     user: Account
+    senders: list[Sender] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sender = self.new_sender()
@@ -87,7 +88,14 @@ class Sides:
 
     def new_sender(self) -> Sender:
         """Start the sender anew, as after a crash."""
-        return Sender(self.origin, OldestFirst(), self.wire, now=self.clock)
+        sender = Sender(self.origin, OldestFirst(), self.wire, now=self.clock)
+        self.senders.append(sender)
+        return sender
+
+    def send_one(self) -> None:
+        """Send one packet, and have it recorded."""
+        self.sender.step()
+        self.sender.land()
 
     def new_receiver(self) -> Receiver:
         """Start the receiver anew, as after a crash."""
@@ -180,6 +188,9 @@ def sides(make_installation: Callable[[Side], Installation]) -> Iterator[Sides]:
     link = MemoryTransport()
     origin, destination = make_installation(Side.ORIGIN), make_installation(Side.DESTINATION)
     with link.receiver() as receiver, link.sender() as sender:
-        yield Sides(
+        sides = Sides(
             origin, destination, Wire(sender, receiver), Clock(), origin.accounts.add("alice")
         )
+        yield sides
+        for each in sides.senders:
+            each.close()

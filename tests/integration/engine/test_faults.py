@@ -216,7 +216,7 @@ def test_a_canceled_file_ends_on_both_sides(sides, sent_before):
     id = sides.submit(content(1000))
     packets = []
     for _ in range(sent_before):
-        sides.sender.step()
+        sides.send_one()
     packets, sides.wire.packets = sides.wire.packets, []
     sides.deliver(packets)
     cancel(sides, id)
@@ -338,7 +338,7 @@ def test_a_file_that_never_became_whole_is_given_up_in_the_end(sides):
 
 def test_ranges_are_finished_once(sides):
     id = sides.submit(content(250))
-    chosen = sides.sender.choose()
+    chosen = sides.sender._planner._choose(set())
     rows = [item.id for item in chosen]
     sides.sender._queue.mark_sent(rows, [], sides.clock())
     sides.sender._queue.mark_sent(rows, [], sides.clock())

@@ -113,7 +113,7 @@ def test_a_canceled_file_whose_revocation_was_lost_is_revoked_by_history(sides):
     sides.deliver(packets[:1])
     with sides.origin.database.write() as session:
         revoke(session, uuid.UUID(id), RevocationReason.USER_CANCELED, sides.clock())
-    sides.sender.step()
+    sides.send_one()
     sides.wire.packets.clear()  # the revocation is lost
     sides.deliver(sides.send())
     assert sides.incoming()[id].state is IncomingState.REVOKED

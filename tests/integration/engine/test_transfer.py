@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ from eurydice_core.db.incoming import OriginProfile
 from eurydice_core.db.outgoing import OutgoingRange
 from eurydice_core.errors import LinkDown
 from eurydice_core.model.states import IncomingState, OutgoingState
+from eurydice_core.protocol.packet import open_packet
 
 SIZES = [0, 1, 36, 37, 99, 100, 101, 200, 299, 300, 301, 1000]
 
@@ -109,7 +111,7 @@ def test_nothing_counts_as_sent_while_the_link_is_down(sides):
     id = sides.submit(content(250))
     sides.wire.down = LinkDown("no carrier")
     with pytest.raises(LinkDown):
-        sides.sender.step()
+        sides.send_one()
     assert sides.outgoing()[id].state is OutgoingState.PENDING
     with sides.origin.database.read() as session:
         assert get_time(session, LAST_PACKET_SENT_AT) is None
@@ -122,7 +124,7 @@ def test_a_sender_killed_before_it_wrote_down_what_it_sent_sends_it_again(sides)
     id = sides.submit(content(250))
     sides.wire.down = KeyboardInterrupt()  # dies with the packet in its hands
     with pytest.raises(KeyboardInterrupt):
-        sides.sender.step()
+        sides.send_one()
     sides.wire.down = None
     sides.sender = sides.new_sender()
     packets = sides.send()
@@ -199,3 +201,44 @@ def test_data_is_kept_at_the_origin_until_it_was_sent_as_often_as_configured(sid
     sides.clock.forward(hours=25)
     cleaner.step()
     assert sides.origin.storage.keys == frozenset()
+
+
+def test_the_next_packet_is_made_while_the_link_takes_the_one_before(sides, monkeypatch):
+    data = content(1000)
+    id = sides.submit(data)
+    released, packed = threading.Event(), threading.Event()
+    real_send, real_pack = sides.wire.send, sides.sender._pack
+
+    def send(packet):
+        assert released.wait(10)
+        real_send(packet)
+
+    def pack(load):
+        packet = real_pack(load)
+        packed.set()
+        return packet
+
+    monkeypatch.setattr(sides.wire, "send", send)
+    assert sides.sender.step()
+    monkeypatch.setattr(sides.sender, "_pack", pack)
+    thread = threading.Thread(target=sides.sender.step)
+    thread.start()
+    assert packed.wait(10), "the second packet is made though the first was not taken"
+    assert sides.outgoing()[id].state is OutgoingState.PENDING
+    released.set()
+    thread.join(10)
+    packets = sides.send()
+    assert sides.carried(packets) == 10, "each range once"
+    sides.deliver(packets)
+    assert sides.content(id) == data
+
+
+def test_what_the_link_did_not_take_leaves_no_gap_in_the_sequence(sides):
+    sides.submit(content(1000))
+    sides.wire.down = LinkDown("no carrier")
+    for _ in range(5):
+        with pytest.raises(LinkDown):
+            sides.send_one()
+    sides.wire.down = None
+    sequences = [open_packet(p, sides.origin.seal_key).sequence for p in sides.send()]
+    assert sequences == list(range(len(sequences)))
