@@ -73,6 +73,8 @@ def diagnose(facts: LinkFacts, limits: Limits, counters: Counters) -> Diagnosis:
     findings: list[Finding] = []
     sound: list[str] = []
     for place, check in CHECKS[facts.side].items():
+        if getattr(facts, NEEDED.get(place, "side")) is None:
+            continue
         found = list(check(Case(facts, limits, counters, place)))
         findings += found
         if not found:
@@ -268,6 +270,14 @@ def larger_buffer(case: Case) -> tuple[str, ...]:
 
 
 Check = Callable[[Case], Iterator[Finding]]
+
+NEEDED = {
+    "MTU": "mtu",
+    "neighbour": "host",
+    "receive buffer": "receive_buffer",
+    "receiver's socket": "port",
+}
+"""Place -> the fact without which nothing can be said of it, as with other transports."""
 
 CHECKS: dict[Side, dict[str, Check]] = {
     Side.ORIGIN: {

@@ -181,6 +181,8 @@ def conclude(results: Sequence[StepResult], as_json: bool) -> None:
     else:
         best = lossless or whole
         note = "" if lossless else "; every rate needed repair, so the link itself loses"
+        if best == results[-1].rate:
+            note += "; nothing higher was tried"
         click.echo(f"highest rate {'without loss' if lossless else 'that arrived whole'}:"
                    f" {best:.0f} Mbit/s{note}")  # fmt: skip
         click.echo(f"set on the origin: [transport] rate = {MARGIN * best:.0f}")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eurydice_transport_udp.assembly import Event, EventKind
@@ -44,6 +44,7 @@ def test_two_senders_at_once_are_both_named() -> None:
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=300))
+@settings(deadline=None)
 def test_memory_is_bounded_whatever_is_claimed(instances: list[int]) -> None:
     links = Links()
     for now, instance in enumerate(instances):
@@ -61,6 +62,7 @@ def test_memory_is_bounded_whatever_is_claimed(instances: list[int]) -> None:
         text=st.text(max_size=100),
     )
 )
+@settings(deadline=None)
 def test_events_reach_the_receiver_as_they_were(event: Event) -> None:
     message = pack_event(event)
     assert len(message) <= EVENT_BYTES

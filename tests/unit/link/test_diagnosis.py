@@ -156,4 +156,10 @@ def test_card_that_does_not_send_is_told() -> None:
 
 def test_transport_without_a_port_is_examined_for_the_rest() -> None:
     facts = LinkFacts(side=Side.DESTINATION, interfaces=["eth1"])
-    assert diagnose(facts, Limits(), Counters()).findings == []
+    diagnosis = diagnose(facts, Limits(), Counters())
+    assert diagnosis.findings == []
+    assert set(CHECKS[Side.DESTINATION]) - set(diagnosis.sound) == {
+        "MTU",
+        "receive buffer",
+        "receiver's socket",
+    }

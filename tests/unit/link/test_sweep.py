@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eurydice_core.link.calibrate import SentStep, receive_sweep, send_sweep
@@ -40,17 +40,20 @@ def taken(packets, counters=None) -> SweepReceiver:
 
 
 @given(SWEEPS, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
 def test_mark_is_read_as_it_was_written(sweep: Sweep, number: int, before: int) -> None:
     mark = Mark(bytes(range(16)), sweep, sweep.steps - 1, number, before, 0.5)
     assert read_mark(write_packet(mark, OVERHEAD + 100)) == mark
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_what_is_no_mark_is_none(noise: bytes) -> None:
     assert read_mark(noise) is None
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_damaged_packet_is_none(data: st.DataObject) -> None:
     damaged = bytearray(packet(0, 0))
     damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
@@ -75,6 +78,7 @@ def test_sweep_that_cannot_be_is_refused(sweep: Sweep) -> None:
 
 
 @given(SWEEPS)
+@settings(deadline=None)
 def test_rates_grow_from_the_lowest_to_the_highest(sweep: Sweep) -> None:
     rates = [sweep.rate(step) for step in range(sweep.steps)]
     assert rates == sorted(rates)

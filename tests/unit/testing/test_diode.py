@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eurydice_core.testing.diode import Fault, Faults, Incident, Passage, Trace
@@ -67,12 +67,14 @@ def test_nothing_is_copied_where_nothing_happens() -> None:
 
 
 @given(FAULTS, st.lists(st.integers(1, 60), min_size=1, max_size=5))
+@settings(deadline=None)
 def test_batches_do_not_change_what_happens(faults: Faults, batches: list[int]) -> None:
     sent = datagrams(300)
     assert passed(faults, sent, tuple(batches)) == passed(faults, sent)
 
 
 @given(FAULTS, st.lists(st.integers(1, 60), min_size=1, max_size=5))
+@settings(deadline=None)
 def test_a_recorded_run_is_replayed_exactly(faults: Faults, batches: list[int]) -> None:
     sent = datagrams(300)
     incidents: list[Incident] = []
@@ -91,6 +93,7 @@ def test_a_recorded_run_is_replayed_exactly(faults: Faults, batches: list[int]) 
         max_size=20,
     )
 )
+@settings(deadline=None)
 def test_what_a_trace_says_is_what_was_noted(tmp_path_factory, incidents: list[Incident]) -> None:
     path = tmp_path_factory.mktemp("trace") / "trace"
     with TraceWriter(path) as writer:
@@ -155,6 +158,7 @@ def decided(faults: Faults, count: int) -> list[Incident]:
 
 
 @given(burst=st.integers(1, 5000), every=st.integers(5000, 20_000), seed=st.integers(0, 100))
+@settings(deadline=None)
 def test_each_burst_is_of_the_bytes_asked_for(burst: int, every: int, seed: int) -> None:
     faults = Faults(burst_bytes=burst, burst_every=every, seed=seed)
     step = SIZE + 28
@@ -186,6 +190,7 @@ def test_stall_lasts_until_its_end_and_loses_nothing() -> None:
 
 
 @given(st.integers(1, 30), st.integers(0, 1000))
+@settings(deadline=None)
 def test_reordering_loses_nothing_and_goes_no_further_than_asked(by: int, seed: int) -> None:
     sent = datagrams(500)
     found = numbers(passed(Faults(reorder=0.1, reorder_by=by, seed=seed), sent, (13,)))

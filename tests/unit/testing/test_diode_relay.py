@@ -103,3 +103,14 @@ def test_address_in_use_is_told() -> None:
         sock.bind(LOCAL)
         with pytest.raises(OSError, match="in use"):
             EmulatedDiode(sock.getsockname(), LOCAL)
+
+
+def test_process_that_cannot_listen_is_told(capfd) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(LOCAL)
+        with (
+            pytest.raises(OSError, match="the emulated diode cannot listen on"),
+            diode_process(sock.getsockname(), LOCAL),
+        ):
+            pass
+    assert "Address already in use" in capfd.readouterr().err
