@@ -35,6 +35,14 @@ COMMANDS = {
         "eurydice_core.cli.link:link",
         "Examine the link: where it loses, and how fast it may be.",
     ),
+    "repair": (
+        "eurydice_core.cli.repair:repair",
+        "Ask for what a file still misses, and send it again.",
+    ),
+    "history": (
+        "eurydice_core.cli.history:history",
+        "Tell the destination again how transfers ended.",
+    ),
     "plugins": ("eurydice_core.cli.plugins:plugins", "List the installed plugins, or show one."),
 }
 """Name -> where the command is, and the line about it, so that `--help` imports none."""
