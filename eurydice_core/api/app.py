@@ -15,11 +15,13 @@ from fastapi import FastAPI
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
-from eurydice_core.api import shared
+from eurydice_core.api import reference, shared
 from eurydice_core.api.authentication import Authentication
 from eurydice_core.api.context import Api
+from eurydice_core.api.destination import repair as destination_repair
 from eurydice_core.api.destination import routes as destination
 from eurydice_core.api.middleware import API_PREFIX, RequestMiddleware, route_path
+from eurydice_core.api.origin import repair as origin_repair
 from eurydice_core.api.origin import routes as origin
 from eurydice_core.api.paging import PageTokens
 from eurydice_core.api.problems import handle_problems
@@ -31,7 +33,15 @@ from eurydice_core.plugins import Kind
 
 __all__ = ["create_app"]
 
-ROUTERS: Final = {Side.ORIGIN: origin.router, Side.DESTINATION: destination.router}
+ROUTERS: Final = {
+    Side.ORIGIN: (reference.router, shared.router, origin.router, origin_repair.router),
+    Side.DESTINATION: (
+        reference.router,
+        shared.router,
+        destination.router,
+        destination_repair.router,
+    ),
+}
 
 
 def create_app(installation: Installation) -> FastAPI:
@@ -57,8 +67,8 @@ def create_app(installation: Installation) -> FastAPI:
     )
     app.add_middleware(RequestMiddleware, trusted_proxies=installation.settings.api.trusted_proxies)
     handle_problems(app)
-    app.include_router(shared.router)
-    app.include_router(ROUTERS[side])
+    for router in ROUTERS[side]:
+        app.include_router(router)
     app.router.routes.extend(_web_routes(installation))
     return app
 

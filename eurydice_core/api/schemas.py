@@ -18,7 +18,7 @@ Timestamp = Annotated[datetime, PlainSerializer(datetime.isoformat, when_used="u
 class Schema(BaseModel):
     """Base of every answer; made from the engine's own objects."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True, use_attribute_docstrings=True)
 
 
 T = TypeVar("T")

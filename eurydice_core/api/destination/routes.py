@@ -23,11 +23,11 @@ from eurydice_core.api.destination.schemas import (
     Status,
 )
 from eurydice_core.api.filters import read_digest, read_states, read_time
-from eurydice_core.api.json_body import read_json_object
 from eurydice_core.api.paging import PageRequest, fetch_page, read_page_request
 from eurydice_core.api.problems import FieldInvalid
 from eurydice_core.api.schemas import PROBLEMS, TransferableList
 from eurydice_core.api.shared import require_metrics_permission
+from eurydice_core.api.small_body import read_json_object
 from eurydice_core.db.accounts import Account
 from eurydice_core.destination import catalogue
 from eurydice_core.destination.association import associate, profile_of

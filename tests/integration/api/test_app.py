@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from html.parser import HTMLParser
 
 import pytest
 
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 from eurydice_core.hookspecs import PluginSettings, WebPlugin, hookimpl
 from eurydice_core.model.states import Side
+
+
+class Page(HTMLParser):
+    """What is in a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.ids, self.links = set(), set(), set()
+        self.text = self.style = self.within = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.add(tag)
+        self.within = tag
+        for name, value in attrs:
+            {"id": self.ids, "href": self.links}.get(name, set()).add(value)
+
+    def handle_data(self, data):
+        if self.within == "style":
+            self.style += data
+        self.text += data
+
+    def handle_endtag(self, tag):
+        self.within = ""
 
 
 @pytest.mark.parametrize("side", Side)
@@ -27,7 +54,7 @@ def test_every_route_refuses_strangers_with_a_problem(make_bench, side):
             assert response.headers["content-type"] == "application/problem+json"
             assert response.json()["status"] == 401
             refused += 1
-    assert refused == (10 if side is Side.ORIGIN else 11)
+    assert refused == (11 if side is Side.ORIGIN else 12)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +67,7 @@ def test_every_route_refuses_strangers_with_a_problem(make_bench, side):
                 "create-transferable",
                 "check-transferable",
                 "revoke-transferable",
+                "repair-transferable",
                 "associate-users",
                 "check-rolling-metrics",
                 "get-status",
@@ -57,6 +85,7 @@ def test_every_route_refuses_strangers_with_a_problem(make_bench, side):
                 "check-transferable",
                 "delete-transferable",
                 "download-transferable",
+                "get-repair-ticket",
                 "associate-users",
                 "check-rolling-metrics",
                 "get-status",
@@ -77,6 +106,40 @@ def test_the_schema_describes_every_operation(make_bench, side, operations):
     assert schema["info"]["title"] == f"Eurydice {side} API"
     found = {o["operationId"] for path in schema["paths"].values() for o in path.values()}
     assert found == operations
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_page_describes_every_operation_and_needs_nothing_from_elsewhere(make_bench, side):
+    bench = make_bench(side)
+    bench.token = ""
+    schema = bench.get("/api/v1/schema").json()
+    response = bench.get("/api/docs")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    page = Page(response.text)
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            assert f"{method.upper()} {path}" in page.text
+            assert operation["operationId"] in page.ids
+            assert operation["description"] in page.text
+    assert {f"schema-{name}" for name in schema["components"]["schemas"]} <= page.ids
+    inner = {link[1:] for link in page.links if link.startswith("#")}
+    assert inner <= page.ids
+    assert page.links - {f"#{id}" for id in inner} == {"/api/v1/schema"}
+    assert page.elements.isdisjoint({"script", "img", "link", "iframe", "form", "object"})
+    policy = response.headers["content-security-policy"]
+    style = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{style}';")
+
+
+def test_the_page_tells_of_what_an_embedder_added_and_shows_it_as_it_is_written(origin):
+    @origin.app.get("/extra/{id}", name="<script>")
+    def extra(id: int) -> None:
+        """Say <b>more</b> & more."""
+
+    page = Page(origin.get("/api/docs/").text)
+    assert "GET /extra/{id}" in page.text
+    assert "Say <b>more</b> & more." in page.text
+    assert "script" not in page.elements
 
 
 def test_metadata_is_for_everybody(make_bench):

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from eurydice_core.api import shared
+from eurydice_core.api.app import ROUTERS
 from eurydice_core.api.destination import routes as destination
 from eurydice_core.api.origin import routes as origin
 from eurydice_core.api.problems import STATUS
@@ -14,7 +14,8 @@ from eurydice_core.api.problems import STATUS
 PAGE = (Path(__file__).parents[3] / "docs/reference/api.md").read_text()
 ROUTES = [
     route
-    for router in (shared.router, origin.router, destination.router)
+    for routers in ROUTERS.values()
+    for router in routers
     for route in router.routes
     if isinstance(route, APIRoute)
 ]
