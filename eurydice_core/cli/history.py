@@ -46,6 +46,7 @@ def send(invocation: Invocation, duration: timedelta) -> None:
     with open_installation(settings) as installation:
         installation.require(Side.ORIGIN)
         now = utc_now()
-        endings = History(installation.database, duration=lasts, limit=limit)
-        count = endings.tell_again(now - min(duration, now - BEGINNING), now)
-    click.echo(f"{count} endings queued: the running sender tells them, up to {limit} in a packet")
+        told = History(installation.database, duration=lasts, limit=limit)
+        count = told.tell_again(now - min(duration, now - BEGINNING), now)
+    endings = "1 ending" if count == 1 else f"{count} endings"
+    click.echo(f"{endings} queued for the running sender, up to {limit} in a packet")

@@ -96,7 +96,8 @@ def apply(invocation: Invocation, ticket: str, as_json: bool) -> None:
         click.echo(json.dumps(queued, indent=2))
     elif done.ranges:
         click.echo(
-            f"queued {done.ranges} ranges ({format_size(done.bytes)}) of {done.transferable_id}"
+            f"queued {counted(done.ranges, 'range')} ({format_size(done.bytes)})"
+            f" of {done.transferable_id}"
         )
     else:
         click.echo(f"all that it asks for of {done.transferable_id} is queued already")
@@ -140,7 +141,7 @@ def described(short: Shortfall) -> Iterator[str]:
     yield f"id       {short.id}"
     yield f"size     {short.size} bytes ({format_size(short.size)})"
     missing = f"{short.bytes_missing} bytes ({format_size(short.bytes_missing)})"
-    yield f"missing  {missing} in {short.pieces_missing} pieces"
+    yield f"missing  {missing} in {counted(short.pieces_missing, 'piece')}"
     if short.pieces_in_ticket < short.pieces_missing:
         yield f"ticket   asks for {short.pieces_in_ticket} of them: take another one afterwards"
     yield ""
@@ -154,6 +155,11 @@ def line_about(file: Incomplete) -> str:
     since = file.incomplete_since.isoformat(" ", "minutes")[:16]
     user = printable(file.username or "-")
     return f"{file.id}  {missing:>10}  {size:>10}  {since}  {user:12}  {printable(file.name)}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def printable(text: str) -> str:

@@ -69,7 +69,7 @@ def test_the_endings_of_a_time_are_told_again(eurydice, origin, ended, arguments
     ended(1, state=OutgoingState.ONGOING)
     assert eurydice("history", "send", *arguments) == (
         0,
-        f"{len(told)} endings queued: the running sender tells them, up to 500 in a packet\n",
+        f"{len(told)} endings queued for the running sender, up to 500 in a packet\n",
         "",
     )
     assert due(origin) == told
