@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -29,14 +29,16 @@ LAST_PACKETS: Final = 16
 class Intake(PacketReceiver):
     """A link whose packets wait in memory, then on disk, when they are not asked for.
 
-    A packet from the disk stays there until the next one is asked for, which means that
-    it was taken in; a crash before that gives it again.
+    A packet that was given out is good until the next one is asked for, which means that
+    it was taken in. One from the disk stays there until then; a crash before gives it again.
     """
 
     def __init__(self, link: PacketReceiver, spool: Spool, capacity: int) -> None:
         self._link = link
         self._spool = spool
-        self._memory: queue.Queue[Buffer] = queue.Queue(capacity)
+        self._memory: queue.Queue[memoryview] = queue.Queue(capacity)
+        self._free: deque[bytearray] = deque()
+        self._lent: bytearray | None = None
         self._arrived = threading.Event()
         self._stop = threading.Event()
         self._spooled_is_out = False
@@ -45,6 +47,9 @@ class Intake(PacketReceiver):
 
     def receive(self, timeout_seconds: float) -> Buffer | None:
         """Return the packet that has waited longest, or None if none came in that time."""
+        if self._lent is not None:
+            self._free.append(self._lent)
+            self._lent = None
         if self._spooled_is_out:
             self._spool.drop_first()
             self._spooled_is_out = False
@@ -79,11 +84,13 @@ class Intake(PacketReceiver):
     def _next(self) -> Buffer | None:
         self._arrived.clear()
         try:
-            return self._memory.get_nowait()
+            waiting = self._memory.get_nowait()
         except queue.Empty:
-            packet = self._spool.first()
-        self._spooled_is_out = packet is not None
-        return packet
+            spooled = self._spool.first()
+            self._spooled_is_out = spooled is not None
+            return spooled
+        self._lent = waiting.obj if isinstance(waiting.obj, bytearray) else None
+        return waiting
 
     def _collect(self) -> None:
         while not self._stop.is_set():
@@ -100,11 +107,22 @@ class Intake(PacketReceiver):
     def _keep(self, packet: Buffer) -> None:
         # Only this thread adds to the queue, so what has room now has room in a moment.
         if len(self._spool) == 0 and not self._memory.full():
-            # A copy: what a transport lends is room that the next packets need.
-            self._memory.put_nowait(bytes(packet))
+            self._memory.put_nowait(self._copied(packet))
         else:
             self._to_disk(packet)
         self._arrived.set()
+
+    def _copied(self, packet: Buffer) -> memoryview:
+        """Copy a packet: what a transport hands over is room that the next ones need.
+
+        Buffers are used again, because fresh memory costs more than the copy itself.
+        """
+        buffer = self._free.popleft() if self._free else bytearray()
+        if len(buffer) < len(packet):
+            buffer = bytearray(len(packet))
+        view = memoryview(buffer)[: len(packet)]
+        view[:] = packet
+        return view
 
     def _to_disk(self, packet: Buffer) -> None:
         if self._spool.put(packet):

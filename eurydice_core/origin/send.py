@@ -76,6 +76,7 @@ class Sender(Service):
         self._sequence = 0
         self._last_sent: datetime | None = None
         self._flight: Flight | None = None
+        self._buffers = [bytearray(), bytearray()]
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="link")
 
     def step(self) -> bool:
@@ -133,13 +134,17 @@ class Sender(Service):
 
     def _pack(self, load: Load) -> memoryview | None:
         """Return the sealed packet; None if a range's bytes are gone: it is planned anew."""
+        turn = self._sequence % 2
         builder = PacketBuilder(
             stream=self._stream,
             sequence=self._sequence,
             sent_at_ms=round(self._now().timestamp() * 1000),
             parts=[*self._queue.parts(load.ranges), *load.history],
             revocations=[revocation for _, revocation in load.revocations],
+            # Two take turns: the link may still be reading the other one.
+            buffer=self._buffers[turn],
         )
+        self._buffers[turn] = builder.buffer
         for item, slot in zip(load.ranges, builder.slots, strict=True):
             try:
                 self._fill(item, slot)

@@ -89,7 +89,13 @@ class PacketBuilder:
         sent_at_ms: int,
         parts: Sequence[TransferablePart] = (),
         revocations: Sequence[Revocation] = (),
+        buffer: bytearray | None = None,
     ) -> None:
+        """Write everything but the payloads and the seal.
+
+        `buffer`, the `buffer` of an earlier packet that nobody reads any more, is used again
+        if it is long enough: the system takes longer to hand out memory than we to fill it.
+        """
         head = msgpack.packb(
             {
                 "parts": [part.to_map() for part in parts],
@@ -97,9 +103,12 @@ class PacketBuilder:
             }
         )
         lengths = [length for part in parts for _, length in part.ranges]
-        self._buffer = bytearray(HEADER.size + len(head) + sum(lengths) + SEAL_SIZE)
+        size = HEADER.size + len(head) + sum(lengths) + SEAL_SIZE
+        self.buffer = bytearray(size) if buffer is None or len(buffer) < size else buffer
+        """What the packet is laid out in; it may be longer than the packet."""
+        self._view = memoryview(self.buffer)[:size]
         HEADER.pack_into(
-            self._buffer,
+            self._view,
             0,
             MAGIC,
             VERSION,
@@ -110,19 +119,17 @@ class PacketBuilder:
             sent_at_ms,
         )
         start = HEADER.size + len(head)
-        self._buffer[HEADER.size : start] = head
-        view = memoryview(self._buffer)
+        self._view[HEADER.size : start] = head
         self.slots: list[memoryview] = []
         """Where the bytes of each range go: the ranges of the first part, of the second, ..."""
         for length in lengths:
-            self.slots.append(view[start : start + length])
+            self.slots.append(self._view[start : start + length])
             start += length
 
     def sealed(self, key: bytes) -> memoryview:
         """Seal what the buffer holds now, and return the whole packet."""
-        view = memoryview(self._buffer)
-        view[-SEAL_SIZE:] = _seal(key, view[:-SEAL_SIZE])
-        return view
+        self._view[-SEAL_SIZE:] = _seal(key, self._view[:-SEAL_SIZE])
+        return self._view
 
 
 def open_packet(data: Buffer, key: bytes) -> Packet:
