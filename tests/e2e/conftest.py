@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-PATIENCE = 60.0  # seconds; far more than anything takes, far less than for ever
+PATIENCE = 100.0  # seconds; far more than anything takes, far less than for ever
 EURYDICE = (sys.executable, "-m", "eurydice_core")
 
 

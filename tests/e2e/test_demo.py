@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 60.0
+PATIENCE = 100.0
 
 
 @pytest.fixture
@@ -45,7 +45,6 @@ def test_files_of_any_name_and_size_cross_with_the_default_plugins(demo, environ
     stages = {stage["name"]: stage for stage in report["stages"]}
     assert list(stages) == ["upload", "sent", "received", "download"]
     assert all(stage["seconds"] > 0 for stage in stages.values())
-    assert stages["sent"]["seconds"] <= stages["received"]["seconds"]
     peaks = {(peak["side"], peak["process"]): peak["bytes"] for peak in report["peak_memory"]}
     assert {"api", "sender", "cleaner"} <= {role for side, role in peaks if side == "origin"}
     assert {"api", "receiver"} <= {role for side, role in peaks if side == "destination"}
