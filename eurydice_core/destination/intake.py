@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -29,16 +29,14 @@ LAST_PACKETS: Final = 16
 class Intake(PacketReceiver):
     """A link whose packets wait in memory, then on disk, when they are not asked for.
 
-    A packet that was given out is good until the next one is asked for, which means that
-    it was taken in. One from the disk stays there until then; a crash before gives it again.
+    A packet from the disk stays there until the next one is asked for, which means that it
+    was taken in; a crash before that gives it again.
     """
 
     def __init__(self, link: PacketReceiver, spool: Spool, capacity: int) -> None:
         self._link = link
         self._spool = spool
-        self._memory: queue.Queue[memoryview] = queue.Queue(capacity)
-        self._free: deque[bytearray] = deque()
-        self._lent: bytearray | None = None
+        self._memory: queue.Queue[Buffer] = queue.Queue(capacity)
         self._arrived = threading.Event()
         self._stop = threading.Event()
         self._spooled_is_out = False
@@ -47,9 +45,6 @@ class Intake(PacketReceiver):
 
     def receive(self, timeout_seconds: float) -> Buffer | None:
         """Return the packet that has waited longest, or None if none came in that time."""
-        if self._lent is not None:
-            self._free.append(self._lent)
-            self._lent = None
         if self._spooled_is_out:
             self._spool.drop_first()
             self._spooled_is_out = False
@@ -84,13 +79,11 @@ class Intake(PacketReceiver):
     def _next(self) -> Buffer | None:
         self._arrived.clear()
         try:
-            waiting = self._memory.get_nowait()
+            return self._memory.get_nowait()
         except queue.Empty:
             spooled = self._spool.first()
-            self._spooled_is_out = spooled is not None
-            return spooled
-        self._lent = waiting.obj if isinstance(waiting.obj, bytearray) else None
-        return waiting
+        self._spooled_is_out = spooled is not None
+        return spooled
 
     def _collect(self) -> None:
         while not self._stop.is_set():
@@ -102,27 +95,15 @@ class Intake(PacketReceiver):
                 continue
             if packet is not None:
                 self._keep(packet)
-            del packet  # a transport may have few buffers to lend
+            del packet  # or it would be kept until the next one comes
 
     def _keep(self, packet: Buffer) -> None:
         # Only this thread adds to the queue, so what has room now has room in a moment.
         if len(self._spool) == 0 and not self._memory.full():
-            self._memory.put_nowait(self._copied(packet))
+            self._memory.put_nowait(packet)
         else:
             self._to_disk(packet)
         self._arrived.set()
-
-    def _copied(self, packet: Buffer) -> memoryview:
-        """Copy a packet: what a transport hands over is room that the next ones need.
-
-        Buffers are used again, because fresh memory costs more than the copy itself.
-        """
-        buffer = self._free.popleft() if self._free else bytearray()
-        if len(buffer) < len(packet):
-            buffer = bytearray(len(packet))
-        view = memoryview(buffer)[: len(packet)]
-        view[:] = packet
-        return view
 
     def _to_disk(self, packet: Buffer) -> None:
         if self._spool.put(packet):

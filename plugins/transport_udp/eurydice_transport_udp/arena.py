@@ -70,6 +70,17 @@ class Arena:
         data = start + MAX_SYMBOLS
         return Slot(self._memory[start:data], self._memory[data : data + self.capacity])
 
+    def look_away(self, number: int) -> None:
+        """Take one slot's pages out of this process until it looks at the slot again.
+
+        What they hold stays for the other process; the memory is not counted twice.
+        """
+        start = COUNTER_BYTES + number * (MAX_SYMBOLS + self.capacity)
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        pages = (start + MAX_SYMBOLS + self.capacity - first) // mmap.PAGESIZE
+        if pages > 0:
+            self._map.madvise(mmap.MADV_DONTNEED, first, pages * mmap.PAGESIZE)
+
     def counters(self) -> Mapping[str, int]:
         """Return what the collecting process has counted so far."""
         return {counter.name.lower(): int(self.counts[counter]) for counter in Counter}

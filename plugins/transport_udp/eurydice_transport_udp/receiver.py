@@ -106,6 +106,7 @@ class UdpReceiver(PacketReceiver):
             return None
         if event.kind is EventKind.READY:
             packet = self._repaired(layout, event.slot)
+            self._process.arena.look_away(event.slot)
             self._process.release(event.slot)
             if packet is not None:
                 return packet
