@@ -100,7 +100,9 @@ class _Answer:
 def _log(scope: Scope, status: int | None, seconds: float) -> None:
     state = scope["state"]
     account: Account | None = state.get("account")
-    logger.info(
+    is_routine = scope["method"] in ("GET", "HEAD") and status is not None and status < 400
+    logger.log(
+        "DEBUG" if is_routine else "INFO",  # clients that poll would fill the log
         "{} {!r} {} in {:.0f} ms for {} at {}",
         scope["method"],
         scope["path"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,8 +12,9 @@ from eurydice_core.api.problems import Forbidden
 from eurydice_core.api.schemas import PROBLEMS, Schema
 from eurydice_core.api.tokens import renew_token, show_token
 from eurydice_core.db.accounts import Account
+from eurydice_core.installation import Installation
 
-__all__ = ["require_metrics_permission", "router"]
+__all__ = ["recent_since", "require_metrics_permission", "router"]
 
 router = APIRouter(prefix="/api/v1")
 
@@ -87,3 +89,9 @@ def require_metrics_permission(account: Account) -> None:
     """
     if not (account.sees_metrics or account.is_staff):
         raise Forbidden("only accounts with the metrics permission may see these figures")
+
+
+def recent_since(installation: Installation) -> datetime:
+    """Return the moment after which the metrics count what ended."""
+    window = timedelta(seconds=installation.settings.api.metrics_window)
+    return datetime.now(UTC) - window

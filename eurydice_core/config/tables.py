@@ -90,6 +90,9 @@ class ApiSettings(Table):
     max_page_size: int = Field(
         default=100, ge=1, description="Most items on a page that a user may ask for."
     )
+    metrics_window: Seconds = Field(
+        default=HOUR, gt=0, description="How far back the metrics count successes and errors."
+    )
 
     @model_validator(mode="after")
     def _page_fits(self) -> ApiSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -26,7 +26,7 @@ from eurydice_core.api.filters import read_digest, read_states, read_time
 from eurydice_core.api.paging import PageRequest, fetch_page, read_page_request
 from eurydice_core.api.problems import FieldInvalid
 from eurydice_core.api.schemas import PROBLEMS, TransferableList
-from eurydice_core.api.shared import require_metrics_permission
+from eurydice_core.api.shared import recent_since, require_metrics_permission
 from eurydice_core.api.small_body import read_json_object
 from eurydice_core.db.accounts import Account
 from eurydice_core.destination import catalogue
@@ -46,7 +46,6 @@ router = APIRouter(prefix="/api/v1", responses={401: PROBLEMS[401], 503: PROBLEM
 FILES: Final = "Transferring files"
 ACCOUNT: Final = "Account management"
 ADMINISTRATION: Final = "Administration"
-RECENT: Final = timedelta(hours=1)
 URL_SECONDS: Final = 3600
 """How long the URL of a download from the storage itself is good for."""
 WORDS_BODY: Final = {
@@ -273,7 +272,7 @@ def _last_packet(installation: Installation) -> datetime | None:
 
 def _figures(installation: Installation) -> catalogue.Figures:
     with installation.database.read() as session:
-        return catalogue.figures(session, datetime.now(UTC) - RECENT)
+        return catalogue.figures(session, recent_since(installation))
 
 
 def _tell(

@@ -20,7 +20,7 @@ from eurydice_core.api.origin.schemas import (
 from eurydice_core.api.origin.upload import begin, receive_body
 from eurydice_core.api.paging import PageRequest, fetch_page, read_page_request
 from eurydice_core.api.schemas import PROBLEMS, TransferableList
-from eurydice_core.api.shared import require_metrics_permission
+from eurydice_core.api.shared import recent_since, require_metrics_permission
 from eurydice_core.db.accounts import Account
 from eurydice_core.installation import Installation
 from eurydice_core.model.event import EventKind
@@ -37,7 +37,6 @@ router = APIRouter(prefix="/api/v1", responses={401: PROBLEMS[401], 503: PROBLEM
 FILES: Final = "Transferring files"
 ACCOUNT: Final = "Account management"
 ADMINISTRATION: Final = "Administration"
-RECENT: Final = timedelta(hours=1)
 BODY: Final = {
     "requestBody": {
         "required": True,
@@ -199,4 +198,4 @@ def _status(installation: Installation) -> catalogue.Status:
 
 def _figures(installation: Installation) -> catalogue.Figures:
     with installation.database.read() as session:
-        return catalogue.figures(session, datetime.now(UTC) - RECENT)
+        return catalogue.figures(session, recent_since(installation))

@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from loguru import logger
 
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 from eurydice_core.hookspecs import PluginSettings, WebPlugin, hookimpl
@@ -160,6 +161,22 @@ def test_every_answer_has_a_number_and_the_log_knows_it(origin):
     assert all(re.fullmatch("[0-9a-f]{32}", number) for number in numbers)
     assert one.headers["x-content-type-options"] == "nosniff"
     assert one.headers["cache-control"] == "no-store"
+
+
+def test_clients_that_poll_do_not_fill_the_log(origin):
+    written = []
+    sink = logger.add(lambda message: written.append(message.record), level="DEBUG")
+    try:
+        for path in ("/api/v1/transferables/", "/nothing"):
+            origin.get(path)
+        origin.upload(b"12345")
+    finally:
+        logger.remove(sink)
+    told = [(each["level"].name, each["message"]) for each in written if " ms " in each["message"]]
+    assert [level for level, _ in told] == ["DEBUG", "INFO", "INFO"]
+    assert "GET '/api/v1/transferables/' 200 in " in told[0][1]
+    assert "GET '/nothing' 404 in " in told[1][1]
+    assert "POST '/api/v1/transferables/' 201 in " in told[2][1]
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_a_file_is_deleted_once(bench):
     assert [event.kind for event in bench.events()] == [EventKind.DELETED]
 
 
-@pytest.mark.parametrize("state", set(IncomingState) - {IncomingState.SUCCESS})
+@pytest.mark.parametrize("state", sorted(set(IncomingState) - {IncomingState.SUCCESS}))
 def test_what_is_not_there_cannot_be_deleted(bench, state):
     assert bench.delete(f"{LIST}{received(bench, state).id}/").status_code == 409
 
@@ -251,7 +251,7 @@ def test_files_of_others_do_not_exist(bench):
     assert bench.get(f"{LIST}{mine.id}/").json()["state"] == "REMOVED"
 
 
-@pytest.mark.parametrize("id", [str(uuid.uuid4()), "nothing"])
+@pytest.mark.parametrize("id", ["6f1c0e7a-52c8-4c5b-9e0d-3a4b5c6d7e8f", "nothing"])
 def test_what_is_no_transferable_is_not_found(bench, id):
     for path in (f"{LIST}{id}/", f"{LIST}{id}/download/"):
         assert bench.get(path).status_code == 404
@@ -365,6 +365,18 @@ def test_figures_count_everybodys_files(bench):
         "recent_errors": 1,
         "last_packet_received_at": None,
     }
+
+
+def test_figures_look_back_as_far_as_is_set(make_bench):
+    bench = make_bench(Side.DESTINATION, api={"metrics_window": "2h"})
+    associate(bench, words(bench))
+    old = NOW - timedelta(minutes=61)
+    row = received(bench, IncomingState.ERROR)
+    with bench.installation.database.write() as session:
+        session.get_one(IncomingTransferable, row.id).finished_at = old
+    bench.user("chief", sees_metrics=True)
+    bench.sign_in("chief")
+    assert bench.get("/api/v1/metrics/").json()["recent_errors"] == 1
 
 
 class Bucket(MemoryStorage, HasPresignedUrl):

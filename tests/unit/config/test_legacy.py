@@ -147,6 +147,9 @@ def test_the_rest_is_found_under_its_new_name():
         SENDER_POLL_DATABASE_EVERY="0.1s",
         MAX_TRANSFERABLES_PER_PACKET="800",
         EXPECT_PACKET_EVERY="10min",
+        TRANSFERABLE_HISTORY_DURATION="6h",
+        RECEIVER_BUFFER_MAX_ITEMS="6",
+        METRICS_SLIDING_WINDOW="30min",
         S3REMOVER_RUN_EVERY="2min",
         S3REMOVER_EXPIRE_TRANSFERABLES_AFTER="8days",
         DBTRIMMER_TRIM_TRANSFERABLES_AFTER="9days",
@@ -167,6 +170,9 @@ def test_the_rest_is_found_under_its_new_name():
     assert settings.sender.poll_every == 0.1
     assert settings.sender.max_ranges_per_packet == 800
     assert settings.receiver.expect_packet_every == 600
+    assert settings.sender.history_duration == 6 * 3600
+    assert settings.receiver.buffer_packets == 6
+    assert settings.api.metrics_window == 1800
     assert settings.cleaner.run_every == 120
     assert settings.cleaner.expire_after == 8 * 86400
     assert settings.cleaner.trim_after == 9 * 86400
