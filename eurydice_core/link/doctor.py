@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from pydantic import BaseModel
 
 from eurydice_core.link.diagnosis import LinkFacts
