@@ -41,6 +41,13 @@ PORTS = (
 )
 
 
+MODEST = {
+    "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",  # it would begin with 7 volumes
+    "GOMEMLIMIT": "300MiB",  # its garbage collector would rather let garbage lie
+}
+"""What keeps the server small."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
     """How to reach a server that runs; it has no buckets yet."""
@@ -95,7 +102,7 @@ def _started(weed: str, directory: Path, sockets: Path) -> Iterator[S3Server]:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},  # it begins with 7
+            env={**os.environ, **MODEST},
             start_new_session=True,
         )
     try:
