@@ -67,6 +67,12 @@ class Diagnosis:
         """Tell whether anything has to be done."""
         return any(finding.level is Level.LOSS for finding in self.findings)
 
+    def beside(self, other: Diagnosis) -> Diagnosis:
+        """Return both of them as one."""
+        return Diagnosis(
+            findings=[*self.findings, *other.findings], sound=[*self.sound, *other.sound]
+        )
+
 
 def diagnose(facts: LinkFacts, limits: Limits, counters: Counters) -> Diagnosis:
     """Look at every place on this side where datagrams can be lost, in their order."""

@@ -8,10 +8,14 @@ from dataclasses import asdict
 
 import click
 
+from eurydice_core.cli.link.record import Reception, read_reception
 from eurydice_core.cli.main import Invocation, pass_invocation
 from eurydice_core.link.diagnosis import Diagnosis, Finding, Level, LinkFacts, diagnose
 from eurydice_core.link.doctor import link_facts
-from eurydice_core.link.kernel import Counters, read_counters, read_limits
+from eurydice_core.link.kernel import read_counters, read_limits
+from eurydice_core.link.reception import LinkRecord
+from eurydice_core.model.clock import utc_now
+from eurydice_core.model.quantities import format_duration
 from eurydice_core.plugins import Kind, discover
 
 __all__ = ["doctor_command"]
@@ -31,38 +35,50 @@ SYMBOLS = {Level.LOSS: "LOSS", Level.NOTE: "note"}
 def doctor_command(invocation: Invocation, watch: float | None, as_json: bool) -> None:
     """Say where this side of the link loses datagrams, and what to set.
 
-    Reads the configured transport and the counters of the kernel, and changes nothing.
-    Without --watch the counters are those since this machine was started. Exits with 1
-    if something has to be done.
+    Reads the configured transport, the counters of the kernel and, at the destination, what
+    the receiver notes every 5 seconds, and changes nothing. Without --watch the counters are
+    those since this machine, and the receiver, were started. Exits with 1 if something has
+    to be done.
     """
     settings = invocation.load().settings
     choice = settings.transport
     transport = discover().settings(Kind.TRANSPORT, choice.plugin, choice.options)
     limits = read_limits()
-    counters = read_counters()
+    counters, reception = read_counters(), read_reception(settings)
     if watch:
-        counters = counted_in(watch, counters)
+        click.echo(f"watching for {watch:g} s ...", err=True)
+        time.sleep(watch)
+        counters = read_counters().since(counters)
+        reception = read_reception(settings).since(reception)
     facts = link_facts(settings.side, transport, limits, watched=bool(watch))
-    diagnosis = diagnose(facts, limits, counters)
+    diagnosis = diagnose(facts, limits, counters).beside(reception.diagnosis(settings, facts))
     if as_json:
-        click.echo(json.dumps({"link": asdict(facts), **asdict(diagnosis)}, indent=2))
+        told = {"link": asdict(facts), "reception": reception.facts(), **asdict(diagnosis)}
+        click.echo(json.dumps(told, indent=2, default=str))
     else:
         period = f"in {watch:g} s" if watch else "since this machine was started"
-        show(facts, choice.plugin, diagnosis, period)
+        show(facts, choice.plugin, diagnosis, period, reception)
     raise click.exceptions.Exit(1 if diagnosis.is_losing else 0)
 
 
-def counted_in(seconds: float, before: Counters) -> Counters:
-    """Return what is counted from now on, for a while."""
-    click.echo(f"watching for {seconds:g} s ...", err=True)
-    time.sleep(seconds)
-    return read_counters().since(before)
+def came(record: LinkRecord, facts: LinkFacts) -> str:
+    """Say what the receiver took in, and when the last of it came."""
+    period = "while watching" if facts.watched else "since it was started"
+    text = f"{record.receiver.get('packets', 0):,} packets {period}"
+    if record.last_packet_at is None:
+        return text
+    seconds = max(0.0, (utc_now() - record.last_packet_at).total_seconds())
+    return f"{text}, the last one {format_duration(seconds)} ago"
 
 
-def show(facts: LinkFacts, plugin: str, diagnosis: Diagnosis, period: str) -> None:
+def show(
+    facts: LinkFacts, plugin: str, diagnosis: Diagnosis, period: str, reception: Reception
+) -> None:
     """Print what was found, for people."""
     interfaces = ", ".join(facts.interfaces) or "no interface"
     click.echo(f"{facts.side} side, {plugin}, {interfaces}; counted {period}")
+    if reception.record is not None:
+        click.echo(f"receiver: {came(reception.record, facts)}")
     for finding in diagnosis.findings:
         show_finding(finding)
     if diagnosis.sound:

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import timedelta
 
 import pytest
 
 from eurydice_core.cli.link import calibrate, doctor
 from eurydice_core.cli.link.loopback import Pair
+from eurydice_core.config import load_settings
+from eurydice_core.db.facts import LINK, set_fact
+from eurydice_core.installation import open_database
 from eurydice_core.link.kernel import Counters, Interface, Limits, UdpSocket
 from eurydice_core.link.sweep import StepResult
+from eurydice_core.model.clock import utc_now
 
 ROOM = Limits(
     sysctls={"net.core.rmem_max": 1 << 31},
@@ -49,16 +54,74 @@ def listening(drops: int = 0, **udp: int) -> Counters:
     return Counters(sockets={7400: UdpSocket(drops=drops)}, udp=udp)
 
 
-def test_sound_side_is_told_in_two_lines(eurydice, side, counted, local):
-    side("destination")
+@pytest.fixture
+def noted(eurydice, side):
+    """Set up a destination whose receiver noted this, some seconds ago."""
+
+    def note(*, ago: float = 2.0, **record: dict[str, int]) -> None:
+        side("destination")
+        assert eurydice("migrate")[0] == 0
+        last = (utc_now() - timedelta(seconds=ago)).isoformat()
+        streams = {"0123456789ab": {"packets": 90, "missing": 0, "last_packet_at": last}}
+        value = {"receiver": {"packets": 90}, "transport": {}, "streams": streams, **record}
+        with open_database(load_settings(None, {}).settings) as database, database.write() as s:
+            set_fact(s, LINK, value)
+
+    return note
+
+
+def test_sound_side_is_told_in_three_lines(eurydice, noted, counted, local, monkeypatch):
+    noted()
     counted(listening())
+    monkeypatch.setattr(doctor, "format_duration", lambda seconds: f"{seconds // 3600:.0f} h")
     code, out, _ = eurydice("link", "doctor")
     assert code == 0
     assert out == (
-        "destination side, transport_udp, lo; counted since this machine was started\n\n"
+        "destination side, transport_udp, lo; counted since this machine was started\n"
+        "receiver: 90 packets since it was started, the last one 0 h ago\n\n"
         "ok    interface, MTU, receiving card, kernel queue, fragments, UDP, receive buffer,"
-        " receiver's socket\n"
+        " receiver's socket, silence, datagrams, senders, erasure code, seal, packets, contents,"
+        " ingestion\n"
     )
+
+
+def test_what_the_receiver_noted_is_told_too(eurydice, noted, counted, local):
+    noted(ago=7200, transport={"repaired": 12, "margin_percent": 9})
+    counted(listening())
+    code, out, _ = eurydice("link", "doctor")
+    assert code == 1
+    assert "LOSS  silence: no packet for 2 h 00 min, not even a heartbeat" in out
+    assert "note  erasure code: 12 lost datagrams were computed again" in out
+
+
+def test_what_the_receiver_noted_before_watching_does_not_count(eurydice, noted, counted, local):
+    noted(receiver={"packets": 90, "refused": 9})
+    counted(listening(), listening())
+    code, out, _ = eurydice("link", "doctor", "--watch", "0.001", "--json")
+    assert code == 0, out
+    told = json.loads(out)
+    assert told["reception"]["receiver"] == {"packets": 0, "refused": 0}
+    assert told["reception"]["streams"]["0123456789ab"]["last_packet_at"]
+
+
+def test_without_a_database_this_machine_is_examined(eurydice, side, counted, local, tmp_path):
+    side("destination")
+    before = sorted(tmp_path.rglob("*"))
+    counted(listening())
+    code, out, _ = eurydice("link", "doctor")
+    assert code == 0, out
+    assert "note  receiver's record: cannot be read, so only this machine was examined: the" in out
+    assert "run 'eurydice migrate'" in " ".join(out.split())
+    assert sorted(tmp_path.rglob("*")) == before, "nothing was made for whoever runs the doctor"
+
+
+def test_a_receiver_that_never_ran_is_told(eurydice, side, counted, local):
+    side("destination")
+    assert eurydice("migrate")[0] == 0
+    counted(listening())
+    code, out, _ = eurydice("link", "doctor")
+    assert code == 0, out
+    assert "note  receiver's record: there is none yet: the receiver has not run here" in out
 
 
 def test_loss_is_told_and_is_the_exit_code(eurydice, side, counted, local):
@@ -86,7 +149,7 @@ def test_diagnosis_for_programs_has_the_commands(eurydice, side, counted, local,
     assert code == 1
     told = json.loads(out)
     assert told["link"]["side"] == "destination"
-    (finding,) = told["findings"]
+    (finding, _) = told["findings"]
     assert finding["place"] == "receive buffer"
     assert finding["commands"][0] == "sysctl -w net.core.rmem_max=65536"
 
