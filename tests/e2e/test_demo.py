@@ -10,6 +10,8 @@ import httpx
 import psutil
 import pytest
 
+from eurydice_core.testing.diode import Fault, Trace
+
 pytestmark = pytest.mark.e2e
 PATIENCE = 100.0
 
@@ -60,6 +62,27 @@ def test_an_s3_server_and_another_scheduler(demo):
         "transport": "transport_udp",
     }
     assert report["files"][0]["size"] == 6 * 2**20
+
+
+def test_a_bad_link_is_repaired_or_crossed_again(demo, tmp_path):
+    trace = tmp_path / "trace"
+    report = demo(
+        "--size", "24MiB", "--loss", "3%", "--duplicate", "1%", "--reorder", "1%",
+        "--corrupt", "0.1%", "--burst", "1MB", "--burst-every", "16MB", "--seed", "7",
+        "--trace", trace,
+    )  # fmt: skip
+    assert report["ok"]
+    told = report["bad_link"]
+    assert told["faults"]["loss"] == 0.03
+    link, receiver = told["link"], told["receiver"]
+    assert link["bursts"] >= 1
+    assert link["lost"] > 0.03 * link["datagrams"] / 2
+    assert link["duplicated"] > 0 < link["delayed"]
+    assert receiver["repaired"] > 0
+    assert receiver["packets"] > 0
+    losses = [each for each in Trace.read(trace).incidents if each.fault is Fault.LOSE]
+    lost = {number for each in losses for number in range(each.at, each.at + each.amount)}
+    assert len(lost) == link["lost"]
 
 
 def test_a_demo_that_is_kept_can_be_used_and_ends_with_a_signal(start, written_by, tmp_path):

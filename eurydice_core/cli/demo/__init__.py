@@ -16,10 +16,18 @@ import click
 from rich.console import Console
 
 from eurydice_core import log
+from eurydice_core.cli.demo.bad_link import (
+    BadLink,
+    bad_link_options,
+    check_bad_link,
+    read_bad_link,
+)
 from eurydice_core.cli.demo.configuration import Choices, check_choices, write_configurations
 from eurydice_core.cli.demo.content import File, check_room, given_files, make_file
+from eurydice_core.cli.demo.crossing import bad_link_between
 from eurydice_core.cli.demo.display import Display
 from eurydice_core.cli.demo.memory import MemoryMeter
+from eurydice_core.cli.demo.quantities import duration_of, size_of
 from eurydice_core.cli.demo.report import (
     Report,
     as_json,
@@ -31,7 +39,7 @@ from eurydice_core.cli.demo.sides import DemoFailed, DemoSide, running
 from eurydice_core.cli.demo.transfer import BARS, Transfer, associate, wait_for_link
 from eurydice_core.cli.run.signals import stop_on_signals
 from eurydice_core.errors import ConfigurationError, EurydiceError
-from eurydice_core.model.quantities import format_size, parse_duration, parse_size
+from eurydice_core.model.quantities import format_size, parse_size
 from eurydice_core.model.states import Side
 from eurydice_core.testing.s3_server import S3Server, s3_server
 
@@ -44,24 +52,6 @@ SLOWEST: Final = 2 * 2**20  # bytes a second; a demo that is slower than this ha
 LOOK_EVERY: Final = 0.5  # seconds
 
 
-def size_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    """Read a size."""
-    try:
-        return None if value is None else parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def duration_of(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> float | None:
-    """Read a duration."""
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What was asked for."""
@@ -70,6 +60,7 @@ class Wish:
     size: int
     directory: Path | None
     choices: Choices
+    bad_link: BadLink | None
     timeout: float | None
     keep: bool
     as_json: bool
@@ -94,6 +85,7 @@ class Wish:
     type=click.Path(path_type=Path, file_okay=False),
     help="An empty directory for everything, kept; else a temporary one.",
 )
+@bad_link_options
 @click.option("--keep", is_flag=True, help="Leave both sides running until Ctrl-C.")
 @click.option("--timeout", callback=duration_of, help="Longest wait; by default by the size.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one report, no progress.")
@@ -103,9 +95,14 @@ def demo(files: tuple[Path, ...], size: int | None, **options: Any) -> None:
     Starts an origin and a destination, each with its own processes, database and storage,
     sends FILES (or one made up for it) through the link, fetches them at the other end and
     compares every byte.
+
+    With --loss, --burst and their like an emulated diode stands between the sides: UDP
+    datagrams get lost, the same ones for the same --seed. What the receiver cannot repair
+    is sent again, and still every byte is compared.
     """
     if files and size is not None:
         raise click.UsageError("--size is for the file that the demo makes up: leave out FILES")
+    bad_link = read_bad_link(options)
     wish = Wish(
         paths=files,
         size=parse_size(SIZE) if size is None else size,
@@ -114,8 +111,10 @@ def demo(files: tuple[Path, ...], size: int | None, **options: Any) -> None:
             storage=options["storage"],
             scheduler=options["scheduler"],
             transport=options["transport"],
+            is_link_bad=bad_link is not None,
             overrides=options["overrides"],
         ),
+        bad_link=bad_link,
         timeout=options["timeout"],
         keep=options["keep"],
         as_json=options["as_json"],
@@ -128,6 +127,7 @@ def demo(files: tuple[Path, ...], size: int | None, **options: Any) -> None:
 def run(wish: Wish, display: Display) -> None:
     """Do what was asked for, and clean up; where it failed, keep what says why."""
     check_choices(wish.choices)
+    check_bad_link(wish.bad_link, wish.choices.transport)
     files = given_files(wish.paths)
     size = sum(file.size for file in files) if files else wish.size
     place = new_place(wish.directory)
@@ -176,6 +176,8 @@ def work(wish: Wish, files: list[File], size: int, place: Path, display: Display
         if s3 is not None:
             display.done(f"an S3 server (SeaweedFS) answers at {s3.endpoint_url}")
         origin, destination = make_sides(place, wish.choices, s3)
+        link = bad_link_between(wish.bad_link, origin.configuration, destination.configuration)
+        crossing = stack.enter_context(link)
         stack.enter_context(running(origin, destination))
         display.done(f"both sides are up: origin {origin.url}, destination {destination.url}")
         associate(origin, destination)
@@ -193,12 +195,15 @@ def work(wish: Wish, files: list[File], size: int, place: Path, display: Display
         with display.bars(size, *BARS):
             transfer = Transfer(origin, destination, display, memory, timeout)
             carried, stages = transfer.carry(files)
+        if crossing is not None:
+            crossing.learn(destination, is_over=not wish.keep)
         report = Report(
             choices=wish.choices,
             directory=place,
             carried=carried,
             stages=stages,
             peaks=memory.peaks(),
+            crossing=crossing,
             sides=(origin, destination) if wish.keep else (),
         )
         show(wish, report, display)
@@ -212,6 +217,8 @@ def announce(wish: Wish, files: list[File], size: int, place: Path, display: Dis
     display.say(f"Eurydice demo: {what}, {format_size(size)}, through a one-way link", "bold")
     choices = wish.choices
     display.say(f"  {choices.storage}, {choices.scheduler}, {choices.transport}, in {place}")
+    if wish.bad_link is not None:
+        display.say(f"  a bad link: {wish.bad_link} (seed {wish.bad_link.faults.seed})")
     if choices.transport == "transport_lidi":
         display.say("  the sender connects to the receiver itself, in the place of lidi")
     display.say("")

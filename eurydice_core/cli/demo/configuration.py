@@ -41,6 +41,8 @@ class Choices:
     storage: str
     scheduler: str
     transport: str
+    is_link_bad: bool = False
+    """Whether an emulated diode stands between the sides, so that each has its own port."""
     overrides: tuple[str, ...] = ()
     """Such as `transport.rate=500`, or `origin.transport.rate=500` for one side alone."""
 
@@ -56,6 +58,8 @@ class Configuration:
     """Of the API."""
     rate: float | None
     """Mbit/s that the link is paced at, if it says so."""
+    link_address: tuple[str, int] | None
+    """Where the origin sends to, or the destination listens, if it says so."""
 
 
 def check_choices(choices: Choices) -> None:
@@ -79,7 +83,7 @@ def write_configurations(
         ConfigurationError: a setting that was asked for is wrong.
     """
     secret = new_secret()
-    transport = transport_keys(choices.transport)
+    transport = transport_keys(choices)
     return {side: written(side, place / side, choices, transport, s3, secret) for side in Side}
 
 
@@ -101,6 +105,8 @@ def written(
     if side is Side.ORIGIN:
         tables["scheduler"] = {"plugin": choices.scheduler}
         tables["sender"] = copy.copy(SENDER)
+    elif choices.is_link_bad:
+        tables["transport"]["port"] = free_port(socket.SOCK_DGRAM)
     for text in choices.overrides:
         override(tables, side, text)
     make(directory)
@@ -114,15 +120,25 @@ def written(
         file=file,
         url=f"http://{host}:{port}",
         rate=tables["transport"].get("rate"),
+        link_address=link_address(tables["transport"]),
     )
 
 
-def transport_keys(plugin: str) -> Tables:
+def link_address(transport: Tables) -> tuple[str, int] | None:
+    """Return where datagrams go, if the transport has such a place."""
+    if not {"host", "port"} <= set(transport):
+        return None
+    return str(transport["host"]), int(transport["port"])
+
+
+def transport_keys(choices: Choices) -> Tables:
     """Return what makes a link on the loopback device; another plugin keeps its defaults."""
-    if plugin == "transport_udp":
+    if choices.transport == "transport_udp":
         port = free_port(socket.SOCK_DGRAM)
-        return {"host": HOST, "bind": HOST, "port": port, "mtu": MTU, "rate": sustainable_rate()}
-    if plugin == "transport_lidi":
+        # An emulated diode is one busy process more.
+        rate = SLOW if choices.is_link_bad else sustainable_rate()
+        return {"host": HOST, "bind": HOST, "port": port, "mtu": MTU, "rate": rate}
+    if choices.transport == "transport_lidi":
         port = free_port(socket.SOCK_STREAM)
         return {
             "lidis_host": HOST,

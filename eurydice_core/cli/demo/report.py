@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eurydice_core.cli.demo.configuration import Choices
+from eurydice_core.cli.demo.crossing import Crossing
 from eurydice_core.cli.demo.memory import DEMO, Peak
 from eurydice_core.cli.demo.sides import DemoSide
 from eurydice_core.cli.demo.transfer import Carried, Stage
@@ -38,6 +39,8 @@ class Report:
     carried: Sequence[Carried]
     stages: Sequence[Stage]
     peaks: Sequence[Peak]
+    crossing: Crossing | None = None
+    """What a bad link did, if there was one."""
     sides: Sequence[DemoSide]
     """Those that go on running."""
 
@@ -54,6 +57,9 @@ def print_report(console: Console, report: Report) -> None:
     console.print()
     console.print(memory_table(report.peaks))
     console.print()
+    if report.crossing is not None:
+        console.print(link_table(report.crossing))
+        console.print()
     count = len(report.carried)
     files = "1 file" if count == 1 else f"{count} files"
     console.print(
@@ -93,6 +99,16 @@ def memory_table(peaks: Sequence[Peak]) -> Table:
     return table
 
 
+def link_table(crossing: Crossing) -> Table:
+    """Return what a bad link did, and what was repaired of it."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2), title_justify="left")
+    table.add_column("Bad link", style="cyan")
+    table.add_column("")
+    for who, what in crossing.lines():
+        table.add_row(who, what)
+    return table
+
+
 def as_json(report: Report) -> str:
     """Return the report for programs."""
     return json.dumps(
@@ -121,6 +137,7 @@ def as_json(report: Report) -> str:
                 {"side": peak.side, "process": peak.process, "bytes": peak.bytes}
                 for peak in report.peaks
             ],
+            "bad_link": report.crossing.facts() if report.crossing else None,
             "sides": {side.side: access(side) for side in report.sides},
         },
         indent=2,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from dataclasses import replace
+from itertools import islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eurydice_core.cli.demo import demo
+from eurydice_core.cli.demo.bad_link import BadLink, read_bad_link
 from eurydice_core.cli.demo.configuration import (
     Choices,
     as_toml,
@@ -16,13 +20,18 @@ from eurydice_core.cli.demo.configuration import (
     write_configurations,
 )
 from eurydice_core.cli.demo.content import File, check_room, make_file
+from eurydice_core.cli.demo.crossing import Crossing
 from eurydice_core.cli.demo.sides import plain_environment
 from eurydice_core.config import load_settings
 from eurydice_core.errors import ConfigurationError
+from eurydice_core.link.reception import LinkRecord
 from eurydice_core.model.states import Side
+from eurydice_core.testing.diode import Faults
+from eurydice_core.testing.diode.faults import burst_windows
 from eurydice_core.testing.s3_server import S3Server
 
 DEFAULT = Choices(storage="storage_fs", scheduler="scheduler_rotating", transport="transport_udp")
+NOTHING = LinkRecord()
 
 
 @pytest.fixture
@@ -44,6 +53,12 @@ def temporary(tmp_path, monkeypatch):
         (["--size", "900TiB"], "choose another place with --dir, or carry less"),
         (["--dir", "."], "is not empty"),
         (["--set", "transport.speed=1"], "[transport] speed: unknown key for transport_udp"),
+        (
+            ["--transport", "transport_lidi", "--loss", "3%"],
+            "transport_lidi sends none it could take: leave out --transport, or --loss, --burst, ",
+        ),
+        (["--loss", "3%", "--trace", "none/trace"], "--trace: cannot write "),
+        (["--loss", "3%", "--set", "transport.port=7400"], "a bad link needs a port on each side"),
         (["--set", "nonsense"], "write it as in --set transport.rate=500"),
         (["--set", "state_dir.x=1"], "--set state_dir.x=1: state_dir is no table"),
     ],
@@ -62,6 +77,25 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(eurydice, temporary, argu
 )
 def test_options_that_make_no_sense_are_exit_code_2(eurydice, arguments):
     assert eurydice("demo", *arguments)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--loss", "much"], "'--loss': 'much' is no percentage: write 0 to 100, such as 3%"),
+        (["--corrupt", "101%"], "'--corrupt': '101%' is no percentage"),
+        (["--reorder", "-1"], "'--reorder': '-1' is no percentage"),
+        (["--duplicate", "nan"], "'--duplicate': 'nan' is no percentage"),
+        (["--burst", "2 bits"], "'--burst': '2 bits' is not a size"),
+        (["--burst", "2MiB", "--burst-every", "1MiB"], "must be at least --burst, which is 2.0 M"),
+    ],
+)
+def test_a_link_that_no_link_can_be_is_told_in_one_line(eurydice, arguments, reason):
+    code, _, err = eurydice("demo", *arguments)
+    assert code == 2
+    *_, line = err.splitlines()
+    assert line.startswith("Error: ")
+    assert reason in line
 
 
 def test_a_failure_is_told_to_programs_too(eurydice, temporary):
@@ -85,6 +119,84 @@ def test_the_sides_share_a_link_and_nothing_else(tmp_path, transport):
         assert getattr(origin, table) != getattr(destination, table)
     assert made[Side.ORIGIN].url == f"http://127.0.0.1:{origin.api.port}"
     assert made[Side.ORIGIN].file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bad_link_is_what_its_options_say(tmp_path):
+    def asked(*arguments):
+        return read_bad_link(demo.make_context("demo", list(arguments)).params)
+
+    assert asked() is None
+    assert asked("--seed", "9") is None
+    told = asked("--loss", "3%", "--burst", "2MB", "--corrupt", "0.5", "--seed", "7")
+    assert told == BadLink(
+        faults=Faults(
+            loss=0.03, burst_bytes=2_000_000, burst_every=128_000_000, corrupt=0.005, seed=7
+        )
+    )
+    assert str(told) == "3 % lost, 0.5 % corrupted, 1.9 MiB in a row lost in every 122.1 MiB"
+    told = asked("--burst", "1MB", "--burst-every", "1MB", "--trace", str(tmp_path / "trace"))
+    assert told.faults == Faults(burst_bytes=1_000_000, burst_every=1_000_000)
+    assert told.trace == tmp_path / "trace"
+
+
+def test_a_bad_link_has_an_end_on_each_side_and_a_pace_that_leaves_room_for_it(tmp_path):
+    choices = replace(DEFAULT, is_link_bad=True)
+    made = write_configurations(tmp_path, choices, None)
+    (enter, port), (leave, other) = (made[side].link_address for side in Side)
+    assert enter == leave == "127.0.0.1"
+    assert port != other
+    assert made[Side.ORIGIN].rate == 500
+
+
+class Diode:
+    """Stands for a process whose link did this."""
+
+    def __init__(self, **counts):
+        self.counts = {"duplicated": 0, "delayed": 0, "corrupted": 0, "kernel_drops": 0, **counts}
+
+    def finish(self):
+        return self.counts
+
+
+def crossing(record=NOTHING, **counts):
+    faults = Faults(loss=0.03, burst_bytes=2_000_000, burst_every=4_000_000, seed=7)
+    made = Crossing(BadLink(faults=faults), Diode(**counts), record=record)
+    made.counts = made.process.finish() if counts else {}
+    return made
+
+
+def test_bursts_are_those_among_what_came():
+    starts = [start for start, _ in islice(burst_windows(crossing().link.faults), 3)]
+    assert crossing().bursts == 0
+    for number, start in enumerate(starts):
+        before = crossing(datagrams=10, bytes=start - 280, lost=0)
+        behind = crossing(datagrams=10, bytes=start - 279, lost=0)
+        assert (before.bursts, behind.bursts) == (number, number + 1)
+
+
+def test_what_a_bad_link_did_and_what_came_of_it_are_told_together():
+    record = LinkRecord(
+        receiver={"packets": 7},
+        transport={"repaired": 1518, "margin_percent": 43, "lost_packets": 2},
+    )
+    made = crossing(record, datagrams=1000, bytes=9_000_000, lost=45, corrupted=3)
+    assert list(made.lines()) == [
+        (
+            "link",
+            "1,000 datagrams, 8.6 MiB; 45 lost (4.5%),"
+            f" {made.bursts} bursts of 1.9 MiB among them, 3 corrupted",
+        ),
+        (
+            "receiver",
+            "7 packets, in which 1,518 lost datagrams were computed again; the worst had 43 % of"
+            " its repair left",
+        ),
+        ("", "2 packets lost more than that; what was in there was sent again"),
+    ]
+    facts = made.facts()
+    assert facts["faults"]["loss"] == 0.03
+    assert facts["link"]["lost"] == 45
+    assert facts["receiver"] == {**record.receiver, **record.transport}
 
 
 def test_each_side_has_its_bucket(tmp_path):
