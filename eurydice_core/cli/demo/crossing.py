@@ -77,7 +77,8 @@ class Crossing:
         return {
             "faults": asdict(self.link.faults),
             "link": counted,
-            "receiver": {**self.record.receiver, **self.record.transport},
+            "receiver": dict(self.record.receiver),
+            "transport": dict(self.record.transport),
         }
 
     def lines(self) -> Iterator[tuple[str, str]]:

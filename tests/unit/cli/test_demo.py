@@ -196,7 +196,7 @@ def test_what_a_bad_link_did_and_what_came_of_it_are_told_together():
     facts = made.facts()
     assert facts["faults"]["loss"] == 0.03
     assert facts["link"]["lost"] == 45
-    assert facts["receiver"] == {**record.receiver, **record.transport}
+    assert (facts["receiver"], facts["transport"]) == (record.receiver, record.transport)
 
 
 def test_each_side_has_its_bucket(tmp_path):
