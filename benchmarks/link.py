@@ -200,8 +200,12 @@ def send_packets(case: argparse.Namespace) -> dict[str, Any]:
     stream = uuid.uuid4()
     with transport(case).sender() as sender:
         began, before = go()
+        buffer = None  # used again, as the sender service does
         for number in range(packets(case)):
-            builder = PacketBuilder(stream=stream, sequence=number, sent_at_ms=0, parts=[part])
+            builder = PacketBuilder(
+                stream=stream, sequence=number, sent_at_ms=0, parts=[part], buffer=buffer
+            )
+            buffer = builder.buffer
             builder.slots[0][:] = data
             sender.send(builder.sealed(KEY))
         return {

@@ -55,9 +55,12 @@ class Intake(PacketReceiver):
         return packet
 
     def counters(self) -> Mapping[str, int]:
-        """Return the link's counters, and how many packets wait, and were spooled or dropped."""
-        waiting = {"spool_packets": len(self._spool), "spool_bytes": self._spool.size}
-        return {**self._link.counters(), **self._counts, **waiting}
+        """Return the link's counters, how many packets were spooled or dropped, and how many wait.
+
+        `dropped` has those that the transport had no room for as well as those of the spool.
+        """
+        counts = Counter(self._link.counters()) + self._counts
+        return {**counts, "spool_packets": len(self._spool), "spool_bytes": self._spool.size}
 
     def start(self) -> None:
         """Begin to empty the link."""

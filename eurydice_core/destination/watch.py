@@ -88,7 +88,12 @@ class LinkWatch:
             }
             for id, stream in self._streams.items()
         }
-        return {"receiver": dict(self._counts), "transport": dict(link), "streams": streams}
+        return {
+            "recorded_at": utc_now().isoformat(),
+            "receiver": dict(self._counts),
+            "transport": dict(link),
+            "streams": streams,
+        }
 
     def _place(self, packet: Packet) -> None:
         stream = self._streams.get(packet.stream)

@@ -13,6 +13,8 @@ from eurydice_core.model.quantities import format_duration, format_size
 
 __all__ = ["LinkRecord", "ReceptionFacts", "StreamRecord", "diagnose_reception"]
 
+STALE_SECONDS: Final = 60.0
+"""The receiver notes what it knows every few seconds."""
 LOW_MARGIN: Final = 40
 """Percent of its repair that the worst packet should have left for the next burst."""
 SHOWN_STREAMS: Final = 5
@@ -34,6 +36,7 @@ class StreamRecord:
 class LinkRecord:
     """What the receiver notes every few seconds, counted since it was started."""
 
+    recorded_at: datetime | None = None
     receiver: Mapping[str, int] = field(default_factory=dict)
     """Of packets, such as `refused`."""
     transport: Mapping[str, int] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class LinkRecord:
     def read(cls, noted: Mapping[str, Any]) -> LinkRecord:
         """Take it as it was noted; what another version does not note counts as 0."""
         return cls(
+            recorded_at=moment(noted.get("recorded_at")),
             receiver=noted.get("receiver", {}),
             transport=noted.get("transport", {}),
             streams={
@@ -67,6 +71,7 @@ class LinkRecord:
         states = {name: self.transport[name] for name in STATES if name in self.transport}
         nothing = StreamRecord()
         return LinkRecord(
+            recorded_at=self.recorded_at,
             receiver=grown(self.receiver, earlier.receiver),
             transport={**grown(self.transport, earlier.transport), **states},
             streams={
@@ -130,6 +135,16 @@ class Case:
     def transport(self, name: str) -> int:
         """Return how much the transport counted of something."""
         return self.record.transport.get(name, 0)
+
+
+def receiver_works(case: Case) -> Iterator[Finding]:
+    at = case.record.recorded_at
+    age = (case.facts.now - at).total_seconds() if at else 0
+    if age > STALE_SECONDS:
+        yield case.loss(
+            f"the receiver has noted nothing for {format_duration(age)}: it does not run, or it"
+            " waits for the storage or the database; its log says which"
+        )
 
 
 def silence(case: Case) -> Iterator[Finding]:
@@ -261,6 +276,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
+    "receiver": receiver_works,
     "silence": silence,
     "datagrams": datagrams,
     "senders": senders,

@@ -25,6 +25,7 @@ FACTS = ReceptionFacts(now=NOW, expect_packet_every=300)
 STREAM = StreamRecord(packets=90, last_packet_at=NOW - timedelta(seconds=5))
 ID = "0123456789abcdef"
 SOUND = LinkRecord(
+    recorded_at=NOW - timedelta(seconds=4),
     receiver={"packets": 90, "heartbeats": 3},
     transport={"packets": 90, "repaired": 0, "margin_percent": 100, "spooled": 2},
     streams={ID: STREAM},
@@ -92,6 +93,15 @@ def test_what_was_counted_is_a_loss_if_it_was_just_now(
     assert found(diagnosis) == [(Level.LOSS if watched else Level.NOTE, place)]
     assert said in diagnosis.findings[0].what
     assert place not in diagnosis.sound
+
+
+def test_a_receiver_that_notes_nothing_does_not_run() -> None:
+    record = replace(SOUND, recorded_at=NOW - timedelta(minutes=10))
+    (finding,) = diagnose_reception(record, replace(FACTS, expect_packet_every=900)).findings
+    assert (finding.level, finding.place) == (Level.LOSS, "receiver")
+    assert finding.what.startswith(
+        "the receiver has noted nothing for 10 min 00 s: it does not run"
+    )
 
 
 @pytest.mark.parametrize(("left", "warned"), [(40, False), (39, True), (0, True)])
