@@ -181,7 +181,12 @@ class ReceiverSettings(Table):
         default=0.1, gt=0, description="How often to look whether to stop while nothing comes."
     )
     buffer_packets: int = Field(
-        default=2, ge=1, le=100, description="Packets that wait in memory to be taken in."
+        default=100, ge=1, description="Most packets that wait in memory to be taken in."
+    )
+    buffer_size: Size = Field(
+        default=64 * MIB,
+        ge=0,
+        description="Most bytes of packets that wait in memory; one packet always may.",
     )
     spool_size: Size = Field(
         default=10 * 2**30,

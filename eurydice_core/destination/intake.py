@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
+import math
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -33,10 +33,17 @@ class Intake(PacketReceiver):
     was taken in; a crash before that gives it again.
     """
 
-    def __init__(self, link: PacketReceiver, spool: Spool, capacity: int) -> None:
+    def __init__(
+        self, link: PacketReceiver, spool: Spool, *, packets: int, size: float = math.inf
+    ) -> None:
+        """Keep up to `packets` packets of together `size` bytes in memory, one in any case."""
         self._link = link
         self._spool = spool
-        self._memory: queue.Queue[Buffer] = queue.Queue(capacity)
+        self._most_packets = packets
+        self._most_bytes = size
+        self._memory: deque[Buffer] = deque()
+        self._in_memory = 0
+        self._lock = threading.Lock()
         self._arrived = threading.Event()
         self._stop = threading.Event()
         self._spooled_is_out = False
@@ -76,15 +83,17 @@ class Intake(PacketReceiver):
                 break
             self._keep(packet)
         # What waits in memory is older than what waits on disk, but ingestion does not mind.
-        while not self._memory.empty():
-            self._to_disk(self._memory.get_nowait())
+        while self._memory:
+            self._to_disk(self._memory.popleft())
 
     def _next(self) -> Buffer | None:
         self._arrived.clear()
-        try:
-            return self._memory.get_nowait()
-        except queue.Empty:
-            spooled = self._spool.first()
+        with self._lock:
+            if self._memory:
+                packet = self._memory.popleft()
+                self._in_memory -= len(packet)
+                return packet
+        spooled = self._spool.first()
         self._spooled_is_out = spooled is not None
         return spooled
 
@@ -101,12 +110,21 @@ class Intake(PacketReceiver):
             del packet  # or it would be kept until the next one comes
 
     def _keep(self, packet: Buffer) -> None:
-        # Only this thread adds to the queue, so what has room now has room in a moment.
-        if len(self._spool) == 0 and not self._memory.full():
-            self._memory.put_nowait(packet)
-        else:
+        if len(self._spool) > 0 or not self._to_memory(packet):
             self._to_disk(packet)
         self._arrived.set()
+
+    def _to_memory(self, packet: Buffer) -> bool:
+        with self._lock:
+            room = (
+                len(self._memory) < self._most_packets
+                and self._in_memory + len(packet) <= self._most_bytes
+            )
+            if not (room or not self._memory):
+                return False
+            self._memory.append(packet)
+            self._in_memory += len(packet)
+            return True
 
     def _to_disk(self, packet: Buffer) -> None:
         if self._spool.put(packet):
@@ -129,9 +147,11 @@ def _name(packet: Buffer) -> str:
 
 
 @contextmanager
-def open_intake(link: PacketReceiver, spool: Spool, capacity: int) -> Iterator[Intake]:
+def open_intake(
+    link: PacketReceiver, spool: Spool, *, packets: int, size: float = math.inf
+) -> Iterator[Intake]:
     """Empty a link in a thread for as long as the block lasts."""
-    intake = Intake(link, spool, capacity)
+    intake = Intake(link, spool, packets=packets, size=size)
     intake.start()
     try:
         yield intake

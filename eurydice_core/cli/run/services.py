@@ -104,14 +104,14 @@ def _run_receiver(installation: Installation, run: Run) -> None:
     from eurydice_core.destination.receive import Receiver
     from eurydice_core.destination.spool import Spool
 
-    settings = installation.settings
+    settings, limits = installation.settings, installation.settings.receiver
     transport = installation.plugins.create_transport(
         settings.transport.plugin, settings.transport.options, installation.context
     )
-    spool = Spool(settings.state_dir / "spool", settings.receiver.spool_size)
+    spool = Spool(settings.state_dir / "spool", limits.spool_size)
     with (
         transport.receiver() as link,
-        open_intake(link, spool, settings.receiver.buffer_packets) as intake,
+        open_intake(link, spool, packets=limits.buffer_packets, size=limits.buffer_size) as intake,
     ):
         run(Receiver(installation, intake))
 

@@ -110,7 +110,7 @@ def drain(intake) -> list[bytes]:
 def test_what_ingestion_does_not_take_waits_in_memory_and_then_on_disk_in_order(tmp_path):
     packets = [bytes([number]) * 10 for number in range(8)]
     link = Link(list(packets))
-    with open_intake(link, Spool(tmp_path, LIMIT), capacity=2) as intake:
+    with open_intake(link, Spool(tmp_path, LIMIT), packets=2) as intake:
         assert link.emptied.wait(10)
         counters = intake.counters()
         assert (counters["spooled"], counters["spool_packets"], counters["packets"]) == (6, 6, 7)
@@ -122,7 +122,7 @@ def test_what_ingestion_does_not_take_waits_in_memory_and_then_on_disk_in_order(
 def test_beyond_the_limit_the_newest_is_dropped_and_counted(tmp_path):
     packets = [bytes([number]) * 30 for number in range(8)]
     link = Link(list(packets))
-    with open_intake(link, Spool(tmp_path, LIMIT), capacity=2) as intake:
+    with open_intake(link, Spool(tmp_path, LIMIT), packets=2) as intake:
         assert link.emptied.wait(10)
         assert intake.counters()["dropped"] == 3
         assert drain(intake) == packets[:5]
@@ -130,7 +130,7 @@ def test_beyond_the_limit_the_newest_is_dropped_and_counted(tmp_path):
 
 def test_a_spooled_packet_stays_until_the_next_is_asked_for(tmp_path):
     link = Link([b"first", b"second"])
-    with open_intake(link, Spool(tmp_path, LIMIT), capacity=1) as intake:
+    with open_intake(link, Spool(tmp_path, LIMIT), packets=1) as intake:
         assert link.emptied.wait(10)
         assert (intake.receive(0), intake.receive(0)) == (b"first", b"second")
         assert Spool(tmp_path, LIMIT).first() == b"second", "a crash now gives it again"
@@ -140,15 +140,25 @@ def test_a_spooled_packet_stays_until_the_next_is_asked_for(tmp_path):
 
 def test_what_waits_in_memory_when_the_service_stops_is_there_at_the_next_start(tmp_path):
     link = Link([b"a", b"b"])
-    with open_intake(link, Spool(tmp_path, LIMIT), capacity=4):
+    with open_intake(link, Spool(tmp_path, LIMIT), packets=4):
         assert link.emptied.wait(10)
-    with open_intake(Link([]), Spool(tmp_path, LIMIT), capacity=4) as intake:
+    with open_intake(Link([]), Spool(tmp_path, LIMIT), packets=4) as intake:
         assert drain(intake) == [b"a", b"b"]
 
 
 def test_a_link_that_fails_for_a_moment_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr("eurydice_core.destination.intake.RETRY_SECONDS", 0.0)
     link = Link([TransportError("the collector died"), b"after"])
-    with open_intake(link, Spool(tmp_path, LIMIT), capacity=1) as intake:
+    with open_intake(link, Spool(tmp_path, LIMIT), packets=1) as intake:
         assert link.emptied.wait(10)
         assert intake.receive(0) == b"after"
+
+
+def test_memory_is_bounded_in_bytes_as_well_and_one_packet_always_fits(tmp_path):
+    packets = [b"a" * 30, b"b" * 15, b"c" * 15, b"d" * 15]
+    link = Link(list(packets))
+    with open_intake(link, Spool(tmp_path, LIMIT), packets=10, size=20) as intake:
+        assert link.emptied.wait(10)
+        assert intake.counters()["spooled"] == 3
+        assert drain(intake) == packets
+        assert intake.counters()["spool_packets"] == 0
