@@ -103,17 +103,22 @@ def missing_symbols(layout: Layout, have: Bytes) -> NDArray[np.bool_]:
 class Assembler:
     """Places datagrams into the slots of an arena, and tells when a packet is whole.
 
-    At most `OPEN_PACKETS` are open at a time, and at most `buffer_packets` wait for their
-    consumer; whatever arrives, memory is bounded and nothing waits for ever.
+    At most `OPEN_PACKETS` are open at a time, and at most `buffer_packets` of together
+    `buffer_size` bytes (one in any case) wait for their consumer; whatever arrives, memory is
+    bounded and nothing waits for ever.
     """
 
-    def __init__(self, arena: Arena, *, buffer_packets: int, timeout: float) -> None:
+    def __init__(
+        self, arena: Arena, *, buffer_packets: int, buffer_size: int, timeout: float
+    ) -> None:
         self.events: deque[Event] = deque()
         self._arena = arena
         self._timeout = timeout
         self._buffer_packets = buffer_packets
+        self._buffer_size = buffer_size
         self._free = list(range(min(arena.slots, OPEN_PACKETS + buffer_packets)))
-        self._ready: set[int] = set()
+        self._ready: dict[int, int] = {}
+        """Bytes of the packet in each slot that waits for the consumer."""
         self._open: dict[bytes, OpenPacket] = {}
         self._closed: OrderedDict[bytes, None] = OrderedDict()
         self._next_expiry = 0.0
@@ -129,8 +134,7 @@ class Assembler:
     def release(self, slots: Iterable[int]) -> None:
         """Take back slots whose packets the consumer has copied."""
         for slot in slots:
-            if slot in self._ready:
-                self._ready.discard(slot)
+            if self._ready.pop(slot, None) is not None:
                 self._free.append(slot)
 
     def feed(self, datagrams: Bytes, size: int, now: float, source: Source = UNKNOWN) -> None:
@@ -267,13 +271,19 @@ class Assembler:
 
     def _hand_over(self, packet: OpenPacket) -> None:
         missing = packet.layout.sources - packet.sources
-        if len(self._ready) >= self._buffer_packets:
+        if not self._has_room(packet.layout.length):
             self._count(Counter.DROPPED, 1)
             self._forget(packet, EventKind.DROPPED, missing)
             return
-        self._ready.add(packet.slot)
+        self._ready[packet.slot] = packet.layout.length
         self._end(packet)
         self.events.append(Event(EventKind.READY, packet.facts, packet.slot, missing))
+
+    def _has_room(self, length: int) -> bool:
+        if not self._ready:
+            return True
+        waiting = sum(self._ready.values())
+        return len(self._ready) < self._buffer_packets and waiting + length <= self._buffer_size
 
     def _forget(self, packet: OpenPacket, kind: EventKind, missing: int) -> None:
         self._free.append(packet.slot)

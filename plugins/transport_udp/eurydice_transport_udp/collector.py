@@ -116,9 +116,11 @@ def main() -> None:
     with suppress(PermissionError):  # without the right to it, the receive buffer must bridge more
         os.nice(NICENESS)
     arguments = sys.argv[1:]
-    data_fd, control_fd, arena_fd, slots, max_packet, buffer_packets = map(int, arguments[:6])
+    data_fd, control_fd, arena_fd, slots, max_packet, packets, size = map(int, arguments[:7])
     arena = Arena(arena_fd, slots, max_packet)
-    assembler = Assembler(arena, buffer_packets=buffer_packets, timeout=float(arguments[6]))
+    assembler = Assembler(
+        arena, buffer_packets=packets, buffer_size=size, timeout=float(arguments[7])
+    )
     with socket.socket(fileno=data_fd) as data, socket.socket(fileno=control_fd) as control:
         control.send(pack_event(Event(EventKind.STARTED)))
         collect(data, control, assembler, arena)

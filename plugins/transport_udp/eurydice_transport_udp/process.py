@@ -72,7 +72,8 @@ class CollectorProcess:
             self._closing.callback(self.arena.close)
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._closing.callback(self._control.close)
-            limits = (slots, settings.max_packet, settings.buffer_packets)
+            buffer = (settings.buffer_packets, settings.buffer_size)
+            limits = (slots, settings.max_packet, *buffer)
             with theirs:
                 self._spawn((data.fileno(), theirs.fileno(), fd), limits, settings)
         finally:

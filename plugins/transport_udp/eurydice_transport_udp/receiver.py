@@ -161,7 +161,7 @@ def report(event: Event, instance: int, layout: Layout) -> None:
     if event.kind is EventKind.DROPPED:
         log.error(
             "packet {} of {} bytes dropped: earlier ones still wait for their consumer;"
-            " lower the sender's rate, or raise [transport] buffer_packets",
+            " lower the sender's rate, or raise [transport] buffer_size",
             layout.number,
             layout.length,
         )

@@ -83,10 +83,16 @@ class Settings(PluginSettings):
         description="How long a packet may go without a new datagram before it counts as lost.",
     )
     buffer_packets: int = Field(
-        default=4,
+        default=32,
         ge=1,
         le=64,
-        description="Whole packets kept for a busy consumer; further ones are dropped, and logged.",
+        description="Most whole packets kept for a busy consumer; further ones are dropped, and"
+        " logged.",
+    )
+    buffer_size: Size = Field(
+        default=128 << 20,
+        ge=0,
+        description="Most bytes of whole packets kept for a busy consumer; one packet always is.",
     )
     max_packet: Size = Field(
         default=64 * MEBIBYTE,

@@ -28,11 +28,15 @@ Damage = Callable[[list[bytes], random.Random], list[bytes]]
 class FarEnd:
     """A receiver without sockets, processes or a clock of its own."""
 
-    def __init__(self, max_packet: int = 4 * MIB, buffer_packets: int = 4) -> None:
+    def __init__(
+        self, max_packet: int = 4 * MIB, buffer_packets: int = 4, buffer_size: int = 1 << 30
+    ) -> None:
         fd = os.memfd_create("test")
         self.arena = Arena(fd, OPEN_PACKETS + buffer_packets, max_packet)
         os.close(fd)
-        self.assembler = Assembler(self.arena, buffer_packets=buffer_packets, timeout=TIMEOUT)
+        self.assembler = Assembler(
+            self.arena, buffer_packets=buffer_packets, buffer_size=buffer_size, timeout=TIMEOUT
+        )
         self.packets: list[bytes] = []
         self.lost: list[int] = []
         self.dropped: list[int] = []
@@ -303,8 +307,9 @@ def test_too_many_begun_packets_push_out_the_one_silent_for_longest(far: FarEnd)
     assert far.lost == [0]
 
 
-def test_what_a_slow_consumer_does_not_take_is_bounded_and_told() -> None:
-    far = FarEnd(buffer_packets=2)
+@pytest.mark.parametrize("limit", [{"buffer_packets": 2}, {"buffer_size": 14_999}], ids=str)
+def test_what_a_slow_consumer_does_not_take_is_bounded_and_told(limit: dict[str, int]) -> None:
+    far = FarEnd(**limit)
     codec = choose_codec("leopard")
     packets = [random_packet(5000, seed) for seed in range(4)]
     for number in range(3):
@@ -316,6 +321,17 @@ def test_what_a_slow_consumer_does_not_take_is_bounded_and_told() -> None:
     assert far.packets == [packets[0], packets[1], packets[3]]
     assert far.dropped == [2]
     assert far.counted("dropped") == 1
+
+
+def test_one_packet_is_kept_for_a_slow_consumer_however_large_it_is() -> None:
+    far = FarEnd(buffer_size=0)
+    codec = choose_codec("leopard")
+    packets = [random_packet(5000, seed) for seed in range(2)]
+    for number, packet in enumerate(packets):
+        far.hear(datagrams_of(packet, codec, number=number))
+    far.consume()
+    far.arena.close()
+    assert (far.packets, far.dropped) == ([packets[0]], [1])
 
 
 def test_datagrams_cut_within_zeros_are_refused(far: FarEnd) -> None:
