@@ -90,14 +90,16 @@ class Ingest:
             row = session.get_one(IncomingTransferable, id)
         if not accepts(row) or row.size is None:
             return
-        assembly = storage.assemble(row.key, piece_size=row.piece_size, state=row.assembly)
-        assembly.commit(row.size)
-        start = self.digests.position(id)
-        rest = storage.read(row.key, start) if start < row.size else iter(())
-        if self.digests.finish(id, rest) == row.sha256:
-            outcome, reason = IncomingState.SUCCESS, None
-        else:
-            outcome, reason = IncomingState.ERROR, "the digest is not the one of the origin"
+        try:
+            reason = self._fault(row, row.size)
+        except OUTAGES:
+            raise
+        except Exception as error:  # its own fault, and no other file's
+            logger.exception("transferable {} cannot be completed", id)
+            reason = str(error)[:200]
+        outcome = IncomingState.SUCCESS if reason is None else IncomingState.ERROR
+        if reason is not None:
+            self.digests.forget(id)
             storage.delete([row.key])
         with self.installation.database.write() as session:
             row = session.get_one(IncomingTransferable, id, with_for_update=True)
@@ -108,6 +110,16 @@ class Ingest:
             row.assembly, row.stored = None, outcome is IncomingState.SUCCESS
             record_extents(session, row, [(0, row.size or 0)])
         self._tell(id, row.name, outcome, reason)
+
+    def _fault(self, row: IncomingTransferable, size: int) -> str | None:
+        """Put a whole file together and check it; return what is wrong with it, None if nothing."""
+        storage = self.installation.storage
+        assembly = storage.assemble(row.key, piece_size=row.piece_size, state=row.assembly)
+        assembly.commit(size)
+        start = self.digests.position(row.id)
+        rest = storage.read(row.key, start) if start < size else iter(())
+        right = self.digests.finish(row.id, rest) == row.sha256
+        return None if right else "the digest is not the one of the origin"
 
     def _store(self, packet: Packet) -> list[Arrival]:
         """Make the packet's bytes durable; one bad transferable costs only itself."""

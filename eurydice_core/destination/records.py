@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -134,6 +134,9 @@ def update_row(session: Session, arrival: Arrival, now: datetime) -> bool:
         row.received_at = now
     row.size = part.size if row.size is None else row.size
     row.sha1, row.sha256 = row.sha1 or part.sha1, row.sha256 or part.sha256
+    # A part sent early in an upload knows less than what may have come before it.
+    part = replace(part, size=row.size, sha1=row.sha1, sha256=row.sha256)
+    arrival.part = part
     if arrival.assembly is not None:
         row.assembly, row.stored = arrival.assembly_state, True
     if arrival.outcome.is_final:

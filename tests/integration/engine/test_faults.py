@@ -13,6 +13,7 @@ from eurydice_core.destination.clean import DestinationCleaner
 from eurydice_core.errors import (
     Conflict,
     SizeMismatch,
+    StorageError,
     StorageFull,
     StorageUnavailable,
     TooLarge,
@@ -124,6 +125,25 @@ class _Dies:
     def forget(self, *_: object) -> None: ...
     def position(self, _: object) -> int:
         raise Crash
+
+
+def test_a_file_that_cannot_be_put_together_is_an_error_and_stops_nothing(sides, monkeypatch):
+    broken = sides.submit(content(250))
+    packets = sides.send()
+
+    def commit(self, size):
+        raise StorageError("its end is missing")
+
+    assembly = type(sides.destination.storage.assemble("x", piece_size=1))
+    monkeypatch.setattr(assembly, "commit", commit)
+    sides.deliver(packets)
+    monkeypatch.undo()
+    row = sides.incoming()[broken]
+    assert (row.state, row.reason) == (IncomingState.ERROR, "its end is missing")
+    sides.receiver = sides.new_receiver()
+    whole = sides.submit(content(250, 1))
+    sides.deliver(sides.send())
+    assert sides.incoming()[whole].state is IncomingState.SUCCESS
 
 
 @pytest.mark.parametrize("outage", [StorageFull("full"), StorageUnavailable("gone")], ids=repr)

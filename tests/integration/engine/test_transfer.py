@@ -61,6 +61,22 @@ def test_an_upload_is_sent_while_the_rest_of_it_still_comes(sides):
     assert sides.content(str(submission.id)) == data
 
 
+def test_ranges_sent_before_the_end_of_the_upload_may_come_after_it(sides):
+    from eurydice_core.origin.submit import Submission
+
+    data = content(1000)
+    submission = Submission(sides.origin, sides.user, name="long")
+    submission.write(data[:450])
+    early = sides.send()
+    submission.write(data[450:])
+    submission.finish()
+    late = sides.send()
+    sides.deliver([*late, *early])
+    row = sides.incoming()[str(submission.id)]
+    assert (row.state, row.size) == (IncomingState.SUCCESS, 1000)
+    assert sides.content(str(submission.id)) == data
+
+
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
