@@ -143,7 +143,10 @@ class SenderSettings(Table):
         " `[receiver] expect_packet_every`.",
     )
     max_ranges_per_packet: int = Field(
-        default=10_000, ge=1, description="Most ranges, that is small files, in one packet."
+        default=10_000,
+        ge=1,
+        le=20_000,
+        description="Most ranges, that is small files, in one packet.",
     )
     repeat: int = Field(
         default=2,

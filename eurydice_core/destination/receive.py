@@ -13,7 +13,7 @@ from eurydice_core.installation import Installation
 from eurydice_core.interfaces.transport import PacketReceiver
 from eurydice_core.model.buffer import Buffer
 from eurydice_core.protocol.packet import Packet, open_packet
-from eurydice_core.service import Service
+from eurydice_core.service import OUTAGES, Service
 
 __all__ = ["Receiver"]
 
@@ -56,10 +56,18 @@ class Receiver(Service):
                 return False
             self._held = self._opened(data)
         if self._held is not None:
-            self._ingest.packet(self._held)
+            self._take_in(self._held)
             self._held = None
             self.record()
         return True
+
+    def _take_in(self, packet: Packet) -> None:
+        try:
+            self._ingest.packet(packet)
+        except OUTAGES:
+            raise
+        except Exception as error:  # a bug, and no reason to lose what comes after it
+            self._watch.failed(packet, error)
 
     def record(self) -> None:
         """Write down what is known of the link, for metrics and `eurydice link doctor`."""

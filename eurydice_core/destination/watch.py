@@ -67,6 +67,15 @@ class LinkWatch:
             logger.error("{} ({} refused since the start)", error, self._counts["refused"])
             self._refusal_reported_at = now
 
+    def failed(self, packet: Packet, error: Exception) -> None:
+        """Take note of a packet that could not be taken in, by a fault of ours."""
+        self._counts["failed"] += 1
+        logger.opt(exception=error).error(
+            "packet {} of stream {} was not taken in; the next one is",
+            packet.sequence,
+            packet.stream,
+        )
+
     def nothing_came(self) -> None:
         """Raise the alarm, once a period, if not even a heartbeat came for too long."""
         if self._monotonic() - self._heard_at > self._silence:

@@ -247,6 +247,11 @@ def contents(case: Case) -> Iterator[Finding]:
 
 
 def ingestion(case: Case) -> Iterator[Finding]:
+    if case.receiver("failed"):
+        yield case.counted(
+            f"{case.receiver('failed'):,} packets could not be taken in by a fault of this program:"
+            " the receiver's log has it; please report it"
+        )
     if case.transport("dropped"):
         yield case.counted(
             f"{case.transport('dropped'):,} whole packets were dropped, as nobody took them in in"

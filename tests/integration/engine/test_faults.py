@@ -146,6 +146,26 @@ def test_a_file_that_cannot_be_put_together_is_an_error_and_stops_nothing(sides,
     assert sides.incoming()[whole].state is IncomingState.SUCCESS
 
 
+def test_a_bug_of_ours_costs_one_packet_and_not_the_receiver(sides, monkeypatch):
+    first, second = sides.submit(content(250)), sides.submit(content(250, 1))
+    packets = sides.send()
+    real = sides.receiver._ingest.installation.database.write
+    broken = iter([True])
+
+    def write():
+        if next(broken, False):
+            raise RuntimeError("a bug")
+        return real()
+
+    monkeypatch.setattr(sides.destination.database, "write", write)
+    sides.deliver(packets)
+    monkeypatch.undo()
+    assert sides.receiver._watch.record({})["receiver"]["failed"] == 1
+    sides.deliver(packets)
+    states = [sides.incoming()[id].state for id in (first, second)]
+    assert states == [IncomingState.SUCCESS, IncomingState.SUCCESS]
+
+
 @pytest.mark.parametrize("outage", [StorageFull("full"), StorageUnavailable("gone")], ids=repr)
 def test_a_full_or_absent_storage_is_waited_for_and_the_packet_kept(sides, monkeypatch, outage):
     data = content(700)
