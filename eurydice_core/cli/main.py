@@ -43,6 +43,10 @@ COMMANDS = {
         "eurydice_core.cli.history:history",
         "Tell the destination again how transfers ended.",
     ),
+    "maintenance": (
+        "eurydice_core.cli.maintenance:maintenance",
+        "Hold the sender back while the link or the other side is worked on.",
+    ),
     "plugins": ("eurydice_core.cli.plugins:plugins", "List the installed plugins, or show one."),
 }
 """Name -> where the command is, and the line about it, so that `--help` imports none."""
