@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from loguru import logger
@@ -14,12 +15,16 @@ from eurydice_core.api.threads import Threads
 from eurydice_core.db.accounts import Account
 from eurydice_core.errors import Conflict, InvalidRequest
 from eurydice_core.installation import Installation
+from eurydice_core.model.clock import utc_now
+from eurydice_core.model.event import EventKind
 from eurydice_core.model.identity import AuthenticationRequest, Identity
 
 __all__ = ["Authentication"]
 
 TOKEN: Final = "token"  # noqa: S105 (the name of a scheme)
 BEARER: Final = "bearer"
+AWAY_AFTER: Final = timedelta(minutes=30)
+"""A request after this long without one is told as a sign-in: every request carries credentials."""
 
 
 class Authentication:
@@ -27,6 +32,7 @@ class Authentication:
 
     def __init__(self, installation: Installation, threads: Threads) -> None:
         self._accounts = installation.accounts
+        self._events = installation.events
         self._threads = threads
         self._check_password = PasswordCheck(installation)
         self._authenticators = [
@@ -68,7 +74,7 @@ class Authentication:
     def _by_token(self, token: str) -> Account | None:
         account = self._accounts.by_token(token)
         if account is not None:
-            self._accounts.note_access(account, token)
+            self._note(account, token)
         return account
 
     def _by_authenticators(self, request: AuthenticationRequest) -> Account | None:
@@ -77,9 +83,16 @@ class Authentication:
             if identity is not None:
                 account = self._account_of(identity)
                 if account is not None:
-                    self._accounts.note_access(account)
+                    self._note(account)
                 return account
         return None
+
+    def _note(self, account: Account, token: str | None = None) -> None:
+        """Remember that a user was here; one who was away for long signs in by coming back."""
+        last = account.last_access
+        if last is None or utc_now() - last > AWAY_AFTER:
+            self._events.tell(EventKind.SIGNED_IN, username=account.username)
+        self._accounts.note_access(account, token)
 
     def _account_of(self, identity: Identity) -> Account | None:
         """Return the account of a recognised user, made now if there is none and it may be."""

@@ -20,7 +20,7 @@ from eurydice_core.hookspecs import EventPlugin, PluginSettings, StoragePlugin, 
 from eurydice_core.installation import Installation, open_installation
 from eurydice_core.interfaces.event import EventListener
 from eurydice_core.interfaces.storage import Storage
-from eurydice_core.model.event import Event
+from eurydice_core.model.event import Event, EventKind
 from eurydice_core.model.states import Side
 from eurydice_core.plugins import Plugins, discover
 from eurydice_core.testing.fakes.storage import MemoryStorage
@@ -108,9 +108,14 @@ class Bench:
         self.runner.run(self.app(scope, receive, send))
 
     def events(self) -> list[Event]:
-        """Return what was told, all of it: nothing can be told afterwards."""
+        """Return what was told, but for users coming in: nothing can be told afterwards."""
         self.installation.events.close()
-        return self.diary.events
+        return [event for event in self.diary.events if event.kind is not EventKind.SIGNED_IN]
+
+    def sign_ins(self) -> list[str | None]:
+        """Return who came in: nothing can be told afterwards."""
+        self.installation.events.close()
+        return [e.username for e in self.diary.events if e.kind is EventKind.SIGNED_IN]
 
 
 MakeBench = Callable[..., Bench]

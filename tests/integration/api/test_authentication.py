@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from eurydice_core.api.passwords import PasswordCheck
+from eurydice_core.db.tables import User
 from eurydice_core.hookspecs import AuthenticatorPlugin, PluginSettings, hookimpl
 from eurydice_core.model.identity import Identity
 from eurydice_core.model.states import Side
@@ -110,6 +112,18 @@ def door(make_bench):
         odd=Identity(username="not a name", create=True),
     )
     return make_bench(Side.ORIGIN, plugins=(("doorman", doorman),), auth={"plugins": ["doorman"]})
+
+
+def test_users_sign_in_when_they_come_and_when_they_come_back(door):
+    for _ in range(3):
+        door.get(ME, headers={"Authorization": "Static new"})
+    door.get(ME, headers={"Authorization": "Static nonsense"})
+    long_ago = datetime.now(UTC) - timedelta(minutes=31)
+    with door.installation.database.write() as session:
+        session.execute(update(User).values(last_access=long_ago))
+    for _ in range(3):
+        door.get(ME, headers={"Authorization": "Static new"})
+    assert door.sign_ins() == ["newcomer", "newcomer"]
 
 
 def test_an_authenticator_may_make_the_account(door):
