@@ -12,7 +12,12 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from eurydice_core.db.tables import Base, User, json_map, text_enum
 from eurydice_core.model.states import IncomingState
 
-__all__ = ["IncomingTransferable", "OriginProfile", "ReceivedExtent"]
+__all__ = ["IncomingTransferable", "OriginProfile", "ReceivedExtent", "file_key"]
+
+
+def file_key(transferable_id: uuid.UUID) -> str:
+    """Return where the storage keeps a transferable's bytes."""
+    return f"files/{transferable_id}"
 
 
 class OriginProfile(Base):
@@ -72,7 +77,7 @@ class IncomingTransferable(Base):
     @property
     def key(self) -> str:
         """Where the storage keeps its bytes."""
-        return f"files/{self.id}"
+        return file_key(self.id)
 
 
 class ReceivedExtent(Base):

@@ -16,7 +16,7 @@ from loguru import logger
 from sqlalchemy import or_, select
 
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, set_time
-from eurydice_core.db.incoming import IncomingTransferable
+from eurydice_core.db.incoming import IncomingTransferable, file_key
 from eurydice_core.destination.digests import Digests
 from eurydice_core.destination.extents import covers, merged
 from eurydice_core.destination.purge import purge
@@ -26,7 +26,6 @@ from eurydice_core.destination.records import (
     accepts,
     ensure_profiles,
     insert_new,
-    key_of,
     load,
     record_extents,
     revoke_row,
@@ -153,7 +152,7 @@ class Ingest:
             return
         if arrival.assembly is None and part.ranges:
             arrival.assembly = self.installation.storage.assemble(
-                key_of(part.id), piece_size=part.piece_size, state=before.assembly
+                file_key(part.id), piece_size=part.piece_size, state=before.assembly
             )
         for (offset, length), data in zip(part.ranges, payloads, strict=True):
             if arrival.assembly and not covers(arrival.extents, offset, offset + length):
@@ -168,7 +167,7 @@ class Ingest:
             arrival.outcome = IncomingState.ERROR
             arrival.reason = "the digest is not the one of the origin"
             return
-        with self.installation.storage.write(key_of(part.id)) as writer:
+        with self.installation.storage.write(file_key(part.id)) as writer:
             writer.write(data)
         arrival.extents = [(0, len(data))] if len(data) else []
         arrival.outcome = IncomingState.SUCCESS

@@ -24,7 +24,6 @@ __all__ = [
     "accepts",
     "ensure_profiles",
     "insert_new",
-    "key_of",
     "load",
     "record_extents",
     "revoke_row",
@@ -72,11 +71,6 @@ class Arrival:
     def assembly_state(self) -> dict[str, Any] | None:
         """What the storage needs to go on, as JSON."""
         return None if self.state is None else dict(self.state)
-
-
-def key_of(id: uuid.UUID) -> str:
-    """Return where the storage keeps a transferable's bytes."""
-    return f"files/{id}"
 
 
 def load(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Known]:
