@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -14,6 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eurydice_core.api.problems import problem
+from eurydice_core.api.request_id import HEADER, choose_request_id, current_request_id
 from eurydice_core.db.accounts import Account
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "RequestMiddleware",
     "joined_headers",
     "peer_of",
+    "request_id_of",
     "route_path",
 ]
 
@@ -57,7 +58,8 @@ class RequestMiddleware:
         state = scope.setdefault("state", {})
         state["api"] = scope["app"]
         state["peer"] = peer_of(scope, self._trusted)
-        state["request_id"] = uuid.uuid4().hex
+        state["request_id"] = request_id_of(scope, self._trusted)
+        named = current_request_id.set(state["request_id"])
         answer = _Answer(scope, send)
         with logger.contextualize(request_id=state["request_id"]):
             started = time.perf_counter()
@@ -70,6 +72,7 @@ class RequestMiddleware:
                 await problem(error)(scope, receive, answer.send)
             finally:
                 _log(scope, answer.status, time.perf_counter() - started)
+                current_request_id.reset(named)
 
 
 class _Answer:
@@ -86,7 +89,7 @@ class _Answer:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             state = self._scope["state"]
-            headers["X-Request-Id"] = state["request_id"]
+            headers[HEADER] = state["request_id"]
             headers.setdefault("X-Content-Type-Options", "nosniff")
             if route_path(self._scope).startswith(API_PREFIX):
                 headers.setdefault("Cache-Control", "no-store")
@@ -148,6 +151,14 @@ def peer_of(scope: Scope, trusted: Sequence[Network]) -> Peer:
     user = next((hop for hop in reversed(forwarded) if not _is_within(hop, trusted)), address)
     protocols = _listed(headers, "x-forwarded-proto")
     return Peer(address, user[:45], protocols[-1].lower() == "https" if protocols else secure)
+
+
+def request_id_of(scope: Scope, trusted: Sequence[Network]) -> str:
+    """Return the name of a request; that of `X-Request-Id` counts from trusted proxies only."""
+    client = scope.get("client")
+    if not client or not _is_within(str(client[0]), trusted):
+        return choose_request_id("")
+    return choose_request_id(joined_headers(scope).get(HEADER.lower(), ""))
 
 
 def _listed(headers: Mapping[str, str], name: str) -> list[str]:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from loguru import logger
 from starlette.exceptions import HTTPException
 
+from eurydice_core.api.request_id import current_request_id
 from eurydice_core.errors import (
     AssociationTokenInvalid,
     Conflict,
@@ -154,6 +155,9 @@ def problem_response(
         "status": status,
         "detail": detail,
     }
+    request_id = current_request_id.get()
+    if request_id is not None:
+        body |= {"instance": f"urn:eurydice:request:{request_id}", "request_id": request_id}
     content = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
     return Response(content, status, headers, MEDIA_TYPE)
 

@@ -31,6 +31,10 @@ class Problem(Schema):
     title: str
     status: int
     detail: str
+    instance: str
+    """Names this very request."""
+    request_id: str
+    """The same as `X-Request-Id`: what to look for in the log."""
 
 
 class Pages(Schema):
