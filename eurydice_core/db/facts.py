@@ -15,6 +15,7 @@ __all__ = [
     "LAST_PACKET_SENT_AT",
     "LINK",
     "MAINTENANCE",
+    "SENDER",
     "get_fact",
     "get_time",
     "set_fact",
@@ -26,6 +27,8 @@ LAST_PACKET_SENT_AT = "last_packet_sent_at"
 LAST_PACKET_RECEIVED_AT = "last_packet_received_at"
 LINK = "link"
 """What the receiver knows of the link: `LinkWatch.record`."""
+SENDER = "sender"
+"""What the sender did: `SenderWatch.record`."""
 
 
 def get_fact(session: Session, name: str) -> Any:

@@ -27,6 +27,7 @@ from eurydice_core.model.states import OutgoingState
 from eurydice_core.origin.history import History
 from eurydice_core.origin.plan import Load, Planner
 from eurydice_core.origin.queue import Queue
+from eurydice_core.origin.watch import SenderWatch
 from eurydice_core.protocol.packet import PacketBuilder
 from eurydice_core.service import OUTAGES, Service
 
@@ -73,6 +74,7 @@ class Sender(Service):
         self._repeats = settings.repeat - 1
         self._heartbeat = timedelta(seconds=settings.heartbeat_every)
         self._stream = uuid.uuid4()
+        self._watch = SenderWatch(installation.database, self._stream, link.counters)
         self._sequence = 0
         self._last_sent: datetime | None = None
         self._flight: Flight | None = None
@@ -86,6 +88,7 @@ class Sender(Service):
             LinkDown: the link did not take the one before; nothing of it counts as sent.
             StorageUnavailable: the data cannot be read now.
         """
+        self._watch.record()
         load = self._planner.plan(self._flight.load if self._flight else None)
         wanted = not load.is_empty or self._heartbeat_is_due()
         packet = self._pack(load) if wanted else None
@@ -109,6 +112,7 @@ class Sender(Service):
             flight.taken.result()
         except BaseException:
             self._sequence = flight.sequence  # it never existed, so it must not be missed
+            self._watch.failed()
             raise
         self._note_sent(flight.load)
         return True
@@ -170,6 +174,7 @@ class Sender(Service):
 
     def _note_sent(self, load: Load) -> None:
         now = self._last_sent = self._now()
+        self._watch.sent(load)
         with self._installation.database.write() as session:
             set_time(session, LAST_PACKET_SENT_AT, now)
         ranges = [item.id for item in load.ranges]
