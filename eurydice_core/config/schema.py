@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import get_args
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -94,8 +96,11 @@ def quantity(path: Path) -> str | None:
 
 
 def unit_of(field: FieldInfo) -> str | None:
-    """Return `size` or `duration` for a field that is one."""
-    marks = [getattr(mark, "func", None) for mark in field.metadata]
+    """Return `size` or `duration` for a field that is one, or is one where it is not None."""
+    members = [
+        part.__metadata__ for part in get_args(field.annotation) if hasattr(part, "__metadata__")
+    ]
+    marks = [getattr(mark, "func", None) for mark in chain(field.metadata, *members)]
     if parse_size in marks:
         return "size"
     return "duration" if parse_duration in marks else None

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, model_validator
 
 from eurydice_core.config.choices import Table, split_list
-from eurydice_core.model.quantities import Seconds, Size
+from eurydice_core.model.quantities import RateLimit, Seconds, Size
 
 __all__ = [
     "LARGEST_RANGE",
@@ -40,6 +40,11 @@ LARGEST_RANGE = 30 * MIB
 def upper(value: object) -> object:
     """Take a word in any case."""
     return value.upper() if isinstance(value, str) else value
+
+
+def capitalized(value: object) -> object:
+    """Take a word in any case, and the way that some settings spell "None"."""
+    return value.capitalize() if isinstance(value, str) else value
 
 
 class DatabaseSettings(Table):
@@ -93,6 +98,36 @@ class ApiSettings(Table):
     metrics_window: Seconds = Field(
         default=HOUR, gt=0, description="How far back the metrics count successes and errors."
     )
+    session_age: Seconds = Field(
+        default=DAY, gt=0, description="How long a browser stays signed in."
+    )
+    secure_cookies: bool = Field(
+        default=True,
+        description="Browsers send the session's cookies over HTTPS only; if false, only those"
+        " that were set over HTTPS.",
+    )
+    samesite_cookies: Annotated[Literal["Strict", "Lax", "None"], BeforeValidator(capitalized)] = (
+        Field(default="Strict", description="From which sites browsers send those cookies.")
+    )
+    trusted_origins: Annotated[tuple[str, ...], BeforeValidator(split_list)] = Field(
+        default=(),
+        description="Other sites, such as `https://portal.example.org`, whose pages may change"
+        " something here on behalf of whoever looks at them.",
+    )
+    lockout_attempts: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="Wrong passwords for one user name from one address, within"
+        " `lockout_window`, after which none is looked at for `lockout_duration`; ten times as"
+        " many for all names together.",
+    )
+    lockout_window: Seconds = Field(
+        default=10 * MINUTE, gt=0, le=30 * DAY, description="How far apart those may be."
+    )
+    lockout_duration: Seconds = Field(
+        default=5 * MINUTE, gt=0, le=30 * DAY, description="How long passwords are then refused."
+    )
 
     @model_validator(mode="after")
     def _page_fits(self) -> ApiSettings:
@@ -116,6 +151,23 @@ class UploadSettings(Table):
     max_size: Size = Field(default=50 * TIB, ge=0, description="Largest file that is taken.")
     idle_timeout: Seconds = Field(
         default=MINUTE, gt=0, description="An upload that sends nothing for this long has ended."
+    )
+    throttle_rate: RateLimit = Field(
+        default=None,
+        description="How many uploads a user may begin, such as `30/second`; also per minute, hour"
+        " or day. One limit for all processes.",
+    )
+    quota_size: Size | None = Field(
+        default=None,
+        ge=0,
+        description="Most bytes that are kept here for one user, from the upload until"
+        " `[sender] retain_after_send` is over; 'eurydice user change' gives a user another limit.",
+    )
+    quota_files: int | None = Field(
+        default=None,
+        ge=0,
+        description="Most files that a user may begin to upload in 24 hours; a user may have"
+        " another limit. Only what `[cleaner] trim_after` left in the records counts.",
     )
 
 

@@ -122,6 +122,13 @@ class OutgoingRange(Base):
             sqlite_where=text("sends_left > 0"),
         ),
         Index(
+            "ix_outgoing_ranges_kept",
+            "user_id",
+            "size",
+            postgresql_where=text("stored"),
+            sqlite_where=text("stored"),
+        ),
+        Index(
             "ix_outgoing_ranges_done",
             "finished_at",
             postgresql_where=text("stored AND state != 'PENDING'"),

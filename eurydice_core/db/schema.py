@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
 
-from eurydice_core.db import incoming, outgoing, tables
+from eurydice_core.db import admission, incoming, outgoing, tables
 from eurydice_core.db.engine import Database
 from eurydice_core.errors import DatabaseNotMigrated, WrongSideDatabase
 from eurydice_core.model.states import Side
@@ -26,13 +26,21 @@ __all__ = [
 ]
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-SHARED = (tables.User, tables.ApiToken, tables.Fact)
+SHARED = (
+    tables.User,
+    tables.ApiToken,
+    tables.UserSession,
+    tables.SignInFailures,
+    tables.Fact,
+)
 TABLES = {
     Side.ORIGIN: (
         *SHARED,
         outgoing.OutgoingTransferable,
         outgoing.OutgoingRange,
         outgoing.RevocationRow,
+        admission.UploadRate,
+        admission.UploadReservation,
     ),
     Side.DESTINATION: (
         *SHARED,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     Enum,
@@ -22,7 +23,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["ApiToken", "Base", "Fact", "User", "UtcDateTime", "json_map", "text_enum"]
+__all__ = [
+    "ApiToken",
+    "Base",
+    "Fact",
+    "SignInFailures",
+    "User",
+    "UserSession",
+    "UtcDateTime",
+    "json_map",
+    "text_enum",
+]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -97,6 +108,10 @@ class User(Base):
     is_staff: Mapped[bool] = mapped_column(default=False)
     """May administer this side."""
     sees_metrics: Mapped[bool] = mapped_column(default=False)
+    quota_size: Mapped[int | None] = mapped_column(BigInteger)
+    """Most bytes kept for this user; None for what the settings say, -1 for no limit."""
+    quota_files: Mapped[int | None]
+    """Most files in a day, in the same way."""
     created_at: Mapped[datetime]
     last_access: Mapped[datetime | None]
 
@@ -122,6 +137,32 @@ class ApiToken(Base):
     last_used_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(back_populates="tokens")
+
+
+class UserSession(Base):
+    """A browser that signed in; only the digest of its cookie is kept."""
+
+    __tablename__ = "sessions"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    """SHA-256 of the cookie, which is 32 random bytes."""
+    user_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True
+    )
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SignInFailures(Base):
+    """How often a password was wrong, for a user name and an address that may not even exist."""
+
+    __tablename__ = "sign_in_failures"
+
+    key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    """Digest of what is counted."""
+    failures: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    """When this is forgotten: the end of the window, or of the lockout."""
 
 
 class Fact(Base):

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them: `32MiB`, `500MB`, `15min`, `7days`.
+"""Sizes, durations and rates as people write them: `32MiB`, `500MB`, `15min`, `30/second`.
 
 `MB` is 10^6 bytes and `MiB` is 2^20, as the IEC has it (IEC 80000-13). A bare number
 is bytes, or seconds.
@@ -7,16 +7,20 @@ is bytes, or seconds.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
 __all__ = [
+    "Rate",
+    "RateLimit",
     "Seconds",
     "Size",
     "format_duration",
     "format_size",
     "parse_duration",
+    "parse_rate",
     "parse_size",
 ]
 
@@ -53,6 +57,21 @@ DURATION_UNITS = {
 }
 # No more digits than any sane quantity has, so that no number overflows.
 QUANTITY = re.compile(r"\s*(\d{1,20}(?:\.\d{1,20})?)\s*([a-zA-Z]*)\s*")
+RATE = re.compile(r"\s*(\d{1,6})\s*/\s*([a-zA-Z]+)\s*")
+RATE_UNITS = {"second": ("s", "sec"), "minute": ("m", "min"), "hour": ("h",), "day": ("d",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in a period."""
+
+    count: int
+    seconds: int
+
+    def __str__(self) -> str:
+        """Return it as people write it."""
+        unit = next(unit for unit in RATE_UNITS if DURATION_UNITS[unit] == self.seconds)
+        return f"{self.count}/{unit}"
 
 
 def parse_size(value: object) -> int:
@@ -86,6 +105,23 @@ def parse_duration(value: object) -> float:
     return float(match[1]) * factor
 
 
+def parse_rate(value: object) -> object:
+    """Return a rate; what is none stays as it is.
+
+    Raises:
+        ValueError: it is no rate; pydantic turns this into its own error.
+    """
+    if value is None or isinstance(value, Rate):
+        return value
+    match = RATE.fullmatch(str(value))
+    word = match[2].lower() if match else ""
+    units = (unit for unit, short in RATE_UNITS.items() if word in (unit, *short))
+    unit = next(units, None)
+    if match is None or unit is None or int(match[1]) < 1:
+        raise ValueError(f"{value!r} is not a rate: write one such as 30/second or 1000/hour")
+    return Rate(int(match[1]), round(DURATION_UNITS[unit]))
+
+
 def format_size(size: float) -> str:
     """Return a size for people, in binary units: `1.5 GiB`."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
@@ -112,3 +148,6 @@ Size = Annotated[int, BeforeValidator(parse_size)]
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 """A settings field in seconds, written as `15min` or `200ms`."""
+
+RateLimit = Annotated[Rate | None, BeforeValidator(parse_rate)]
+"""A settings field of at most so many in a period, written as `30/second`."""

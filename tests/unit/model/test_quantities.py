@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from eurydice_core.model.quantities import (
+    Rate,
+    RateLimit,
     Seconds,
     Size,
     format_duration,
     format_size,
     parse_duration,
+    parse_rate,
     parse_size,
 )
 
@@ -22,6 +25,7 @@ from eurydice_core.model.quantities import (
 class Kept(BaseModel):
     size: Size = 0
     wait: Seconds = 0.0
+    rate: RateLimit = None
 
 
 @pytest.mark.parametrize(
@@ -47,9 +51,31 @@ def test_durations_are_read_with_their_unit(text, seconds):
     assert parse_duration(text) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("30/second", Rate(30, 1)),
+        ("30/s", Rate(30, 1)),
+        (" 5 / min ", Rate(5, 60)),
+        ("1000/Hour", Rate(1000, 3600)),
+        ("1/d", Rate(1, 86400)),
+    ],
+)
+def test_rates_are_read_and_written(text, rate):
+    assert parse_rate(text) == rate
+    assert parse_rate(str(rate)) == parse_rate(rate) == rate
+    assert parse_rate(None) is None
+
+
+@pytest.mark.parametrize("text", ["30", "0/second", "30/month", "/s", "-1/s", "9999999/s", True])
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(ValueError, match="is not a rate"):
+        parse_rate(text)
+
+
 @given(st.one_of(st.text(), st.booleans(), st.none(), st.binary()))
 def test_anything_else_is_a_validation_error_and_nothing_worse(value):
-    for field in ("size", "wait"):
+    for field in ("size", "wait", "rate"):
         with suppress(ValidationError):
             Kept.model_validate({field: value})
 

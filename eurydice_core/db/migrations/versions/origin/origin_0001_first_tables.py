@@ -20,6 +20,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_facts")),
     )
     op.create_table(
+        "sign_in_failures",
+        sa.Column("key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_sign_in_failures")),
+    )
+    with op.batch_alter_table("sign_in_failures", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_in_failures_ends_at"), ["ends_at"], unique=False)
+
+    op.create_table(
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("username", sa.String(length=150), nullable=False),
@@ -29,6 +39,8 @@ def upgrade() -> None:
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("is_staff", sa.Boolean(), nullable=False),
         sa.Column("sees_metrics", sa.Boolean(), nullable=False),
+        sa.Column("quota_size", sa.BigInteger(), nullable=True),
+        sa.Column("quota_files", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_access", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
@@ -106,6 +118,51 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "sessions",
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_sessions")),
+    )
+    with op.batch_alter_table("sessions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sessions_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sessions_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "upload_rates",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("period", sa.BigInteger(), nullable=False),
+        sa.Column("current", sa.Integer(), nullable=False),
+        sa.Column("previous", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_upload_rates_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_upload_rates")),
+    )
+    op.create_table(
+        "upload_reservations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_upload_reservations_user_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload_reservations")),
+    )
+    with op.batch_alter_table("upload_reservations", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_upload_reservations_user_id"), ["user_id"], unique=False
+        )
+
+    op.create_table(
         "outgoing_ranges",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("transferable_id", sa.Uuid(), nullable=False),
@@ -134,6 +191,13 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("stored AND state != 'PENDING'"),
             sqlite_where=sa.text("stored AND state != 'PENDING'"),
+        )
+        batch_op.create_index(
+            "ix_outgoing_ranges_kept",
+            ["user_id", "size"],
+            unique=False,
+            postgresql_where=sa.text("stored"),
+            sqlite_where=sa.text("stored"),
         )
         batch_op.create_index(
             "ix_outgoing_ranges_oldest",
@@ -216,12 +280,27 @@ def downgrade() -> None:
             sqlite_where=sa.text("state = 'PENDING'"),
         )
         batch_op.drop_index(
+            "ix_outgoing_ranges_kept",
+            postgresql_where=sa.text("stored"),
+            sqlite_where=sa.text("stored"),
+        )
+        batch_op.drop_index(
             "ix_outgoing_ranges_done",
             postgresql_where=sa.text("stored AND state != 'PENDING'"),
             sqlite_where=sa.text("stored AND state != 'PENDING'"),
         )
 
     op.drop_table("outgoing_ranges")
+    with op.batch_alter_table("upload_reservations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_upload_reservations_user_id"))
+
+    op.drop_table("upload_reservations")
+    op.drop_table("upload_rates")
+    with op.batch_alter_table("sessions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sessions_user_id"))
+        batch_op.drop_index(batch_op.f("ix_sessions_expires_at"))
+
+    op.drop_table("sessions")
     with op.batch_alter_table("outgoing_transferables", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_state_state_changed_at"))
@@ -237,5 +316,9 @@ def downgrade() -> None:
 
     op.drop_table("api_tokens")
     op.drop_table("users")
+    with op.batch_alter_table("sign_in_failures", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_in_failures_ends_at"))
+
+    op.drop_table("sign_in_failures")
     op.drop_table("facts")
     # ### end Alembic commands ###
