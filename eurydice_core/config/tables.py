@@ -98,6 +98,25 @@ class ApiSettings(Table):
     metrics_window: Seconds = Field(
         default=HOUR, gt=0, description="How far back the metrics count successes and errors."
     )
+    metrics_from: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(split_list)] = Field(
+        default=("127.0.0.0/8", "::1/128"),
+        validate_default=True,
+        description="Addresses or networks that may read `/metrics`, and the reasons of `/readyz`,"
+        " without saying who they are; everybody else needs an account with the metrics permission.",
+    )
+    metrics_users: int = Field(
+        default=50,
+        ge=0,
+        le=1000,
+        description="How many users `/metrics` names, those with the most waiting; the others are"
+        " added up. 0 names nobody.",
+    )
+    low_space: Size = Field(
+        default=2**30,
+        ge=0,
+        description="Less free space than this, in `state_dir` or the storage, is reported by"
+        " `/readyz`.",
+    )
     session_age: Seconds = Field(
         default=DAY, gt=0, description="How long a browser stays signed in."
     )

@@ -24,6 +24,7 @@ __all__ = [
     "Assembly",
     "AssemblyState",
     "Buffer",
+    "HasFreeSpace",
     "HasLocalPath",
     "HasPresignedUrl",
     "ObjectWriter",
@@ -137,6 +138,18 @@ class Storage(ABC):
 
         Raises:
             StorageError: what is wrong, where, and what to do about it.
+        """
+
+
+class HasFreeSpace(ABC):
+    """Ability: it is known how much more fits."""
+
+    @abstractmethod
+    def free_space(self) -> int:
+        """Return how many bytes more it can keep now; asking costs little.
+
+        Raises:
+            StorageError: it cannot tell.
         """
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from eurydice_core.errors import ObjectMissing, StorageError
-from eurydice_core.interfaces.storage import HasLocalPath, Storage
+from eurydice_core.interfaces.storage import HasFreeSpace, HasLocalPath, Storage
 from eurydice_core.testing.assembly import AssemblyConformance, Broken, content, put_object
 
 __all__ = ["StorageConformance"]
@@ -239,6 +239,11 @@ class StorageConformance(AssemblyConformance):
     def test_check_leaves_nothing(self, storage: Storage) -> None:
         storage.check()
         assert list(self.leftovers(storage)) == []
+
+    def test_free_space_is_told(self, storage: Storage) -> None:
+        if not isinstance(storage, HasFreeSpace):
+            pytest.skip("not an ability of this storage")
+        assert storage.free_space() > 0
 
     def test_local_path_leads_to_the_bytes(self, storage: Storage) -> None:
         if not isinstance(storage, HasLocalPath):

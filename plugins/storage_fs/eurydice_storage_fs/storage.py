@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from eurydice_core.errors import ObjectMissing, StorageError
 from eurydice_core.interfaces.storage import (
     Assembly,
     AssemblyState,
+    HasFreeSpace,
     HasLocalPath,
     ObjectWriter,
     Storage,
@@ -27,7 +29,7 @@ CHUNK = 2**20
 PROBE = b"eurydice"
 
 
-class FileStorage(Storage, HasLocalPath):
+class FileStorage(Storage, HasFreeSpace, HasLocalPath):
     """Objects as files of a tree of directories, which is prepared already."""
 
     def __init__(self, tree: Tree) -> None:
@@ -99,6 +101,11 @@ class FileStorage(Storage, HasLocalPath):
             probe.unlink()
         if found != PROBE:
             raise StorageError(f"what is written below {self._tree.root} is not what is read back")
+
+    def free_space(self) -> int:
+        """Return what is left of the disk for whom we are."""
+        with self._tree.errors("read"):
+            return shutil.disk_usage(self._tree.root).free
 
     def local_path(self, key: str) -> Path:
         """Return where the object's file is."""
