@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
+from eurydice_core.db.group_commit import GroupCommit
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 
 __all__ = ["Database"]
+
+T = TypeVar("T")
 
 WRITES = "eurydice_writes"
 """Execution option of a connection that will write."""
@@ -41,6 +46,12 @@ class Database:
         if self.is_sqlite:
             _prepare_sqlite(self.engine, busy_timeout)
         self._writing = self.engine.execution_options(**{WRITES: True})
+        # SQLite has one writer at a time, and lets the others sleep and look again: threads
+        # of one process wait for each other here, where the next one goes on at once.
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if self.is_sqlite else nullcontext()
+        )
+        self._together = GroupCommit(self.write)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -63,14 +74,24 @@ class Database:
             DatabaseUnavailable: the database does not answer, or cannot do it now.
         """
         with (
+            self._turn,
             self._translated(),
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
 
+    def write_soon(self, change: Callable[[Session], T]) -> Future[T]:
+        """Make a small change, in one transaction with others that wait at the same time.
+
+        The future is done once it is committed, or has what `write` would have raised.
+        Should another change of the group fail, this one is made again, alone.
+        """
+        return self._together.submit(change)
+
     def dispose(self) -> None:
-        """Close every connection that nobody uses."""
+        """Finish what is to be written, and close every connection that nobody uses."""
+        self._together.close()
         self.engine.dispose()
 
     @contextmanager

@@ -71,6 +71,8 @@ class IncomingTransferable(Base):
 
     __table_args__ = (
         Index(None, "profile", "created_at", "id"),
+        Index(None, "profile", "state", "created_at", "id"),
+        Index(None, "profile", "sha1"),
         Index(None, "state", "finished_at"),
     )
 

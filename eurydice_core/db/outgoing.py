@@ -15,7 +15,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from eurydice_core.db.tables import Base, User, json_map, text_enum
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 
-__all__ = ["OutgoingRange", "OutgoingTransferable", "RevocationRow", "range_key"]
+__all__ = [
+    "OutgoingContent",
+    "OutgoingRange",
+    "OutgoingTransferable",
+    "RevocationRow",
+    "range_key",
+]
 
 # SQLite gives out row numbers only to columns it calls INTEGER.
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -64,6 +70,8 @@ class OutgoingTransferable(Base):
 
     __table_args__ = (
         Index(None, "user_id", "created_at", "id"),
+        Index(None, "user_id", "state", "created_at", "id"),
+        Index(None, "user_id", "sha1"),
         Index(None, "state", "state_changed_at"),
         Index(
             "ix_outgoing_transferables_announce",
@@ -90,7 +98,9 @@ class OutgoingRange(Base):
     whole: Mapped[bool]
     """Whether it is all of its file."""
     stored: Mapped[bool]
-    """Whether the storage holds its bytes, under `key`."""
+    """Whether its bytes are kept: in the storage under `key`, or here."""
+    inline: Mapped[bool] = mapped_column(default=False)
+    """Whether they are kept here, as the `OutgoingContent` of the transferable."""
     state: Mapped[RangeState] = mapped_column(text_enum(RangeState), default=RangeState.PENDING)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -140,6 +150,17 @@ class OutgoingRange(Base):
     def key(self) -> str:
         """Where the storage keeps its bytes."""
         return range_key(self.transferable_id, self.byte_offset)
+
+
+class OutgoingContent(Base):
+    """All the bytes of a small file, which are safe in the transaction that queues it."""
+
+    __tablename__ = "outgoing_contents"
+
+    transferable_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("outgoing_transferables.id", ondelete="CASCADE"), primary_key=True
+    )
+    data: Mapped[bytes]
 
 
 class RevocationRow(Base):

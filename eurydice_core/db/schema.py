@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
 
-from eurydice_core.db import admission, incoming, outgoing, tables
+from eurydice_core.db import admission, counts, idempotency, incoming, outgoing, tables
 from eurydice_core.db.engine import Database
 from eurydice_core.errors import DatabaseNotMigrated, WrongSideDatabase
 from eurydice_core.model.states import Side
@@ -38,7 +38,10 @@ TABLES = {
         *SHARED,
         outgoing.OutgoingTransferable,
         outgoing.OutgoingRange,
+        outgoing.OutgoingContent,
         outgoing.RevocationRow,
+        counts.OutgoingCount,
+        idempotency.IdempotencyKey,
         admission.UploadRate,
         admission.UploadReservation,
     ),
@@ -47,6 +50,7 @@ TABLES = {
         incoming.OriginProfile,
         incoming.IncomingTransferable,
         incoming.ReceivedExtent,
+        counts.IncomingCount,
     ),
 }
 
@@ -88,6 +92,7 @@ def migrate(database: Database, side: Side) -> tuple[str | None, str]:
         config = script_config(side)
         config.attributes["connection"] = session.connection()
         command.upgrade(config, "head")
+        counts.install_counts(session, side)
     return before, wanted_revision(side)
 
 

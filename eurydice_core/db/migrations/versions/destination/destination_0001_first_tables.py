@@ -92,6 +92,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_sessions_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "incoming_counts",
+        sa.Column("profile", sa.LargeBinary(length=8), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["profile"],
+            ["origin_profiles.profile"],
+            name=op.f("fk_incoming_counts_profile"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("profile", "shard", name=op.f("pk_incoming_counts")),
+    )
+    op.create_table(
         "incoming_transferables",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("profile", sa.LargeBinary(length=8), nullable=False),
@@ -125,6 +138,14 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
+            batch_op.f("ix_incoming_transferables_profile_sha1"), ["profile", "sha1"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_incoming_transferables_profile_state_created_at_id"),
+            ["profile", "state", "created_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
             batch_op.f("ix_incoming_transferables_state_finished_at"),
             ["state", "finished_at"],
             unique=False,
@@ -151,9 +172,12 @@ def downgrade() -> None:
     op.drop_table("received_extents")
     with op.batch_alter_table("incoming_transferables", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_state_finished_at"))
+        batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_state_created_at_id"))
+        batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_sha1"))
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_created_at_id"))
 
     op.drop_table("incoming_transferables")
+    op.drop_table("incoming_counts")
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_sessions_user_id"))
         batch_op.drop_index(batch_op.f("ix_sessions_expires_at"))

@@ -66,6 +66,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_api_tokens_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "idempotency_keys",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("request", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("transferable_id", sa.Uuid(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_idempotency_keys_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "digest", name=op.f("pk_idempotency_keys")),
+    )
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_idempotency_keys_expires_at"), ["expires_at"], unique=False
+        )
+
+    op.create_table(
+        "outgoing_counts",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_outgoing_counts_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "shard", name=op.f("pk_outgoing_counts")),
+    )
+    op.create_table(
         "outgoing_transferables",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -116,6 +143,14 @@ def upgrade() -> None:
             ["user_id", "created_at", "id"],
             unique=False,
         )
+        batch_op.create_index(
+            batch_op.f("ix_outgoing_transferables_user_id_sha1"), ["user_id", "sha1"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_outgoing_transferables_user_id_state_created_at_id"),
+            ["user_id", "state", "created_at", "id"],
+            unique=False,
+        )
 
     op.create_table(
         "sessions",
@@ -163,6 +198,18 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "outgoing_contents",
+        sa.Column("transferable_id", sa.Uuid(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["transferable_id"],
+            ["outgoing_transferables.id"],
+            name=op.f("fk_outgoing_contents_transferable_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("transferable_id", name=op.f("pk_outgoing_contents")),
+    )
+    op.create_table(
         "outgoing_ranges",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("transferable_id", sa.Uuid(), nullable=False),
@@ -171,6 +218,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("whole", sa.Boolean(), nullable=False),
         sa.Column("stored", sa.Boolean(), nullable=False),
+        sa.Column("inline", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -291,6 +339,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("outgoing_ranges")
+    op.drop_table("outgoing_contents")
     with op.batch_alter_table("upload_reservations", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_upload_reservations_user_id"))
 
@@ -302,6 +351,8 @@ def downgrade() -> None:
 
     op.drop_table("sessions")
     with op.batch_alter_table("outgoing_transferables", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_state_created_at_id"))
+        batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_sha1"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_state_state_changed_at"))
         batch_op.drop_index(
@@ -311,6 +362,11 @@ def downgrade() -> None:
         )
 
     op.drop_table("outgoing_transferables")
+    op.drop_table("outgoing_counts")
+    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idempotency_keys_expires_at"))
+
+    op.drop_table("idempotency_keys")
     with op.batch_alter_table("api_tokens", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_api_tokens_user_id"))
 
