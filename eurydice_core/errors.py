@@ -28,12 +28,21 @@ a bug and shows its traceback.
     │   ├── NotAssociated
     │   ├── InvalidRequest
     │   │   ├── SizeMismatch
+    │   │   ├── DigestMismatch
     │   │   └── AssociationTokenInvalid
-    │   └── TooLarge
+    │   ├── KeyReused
+    │   ├── TooLarge
+    │   ├── QuotaExceeded
+    │   └── TooManyRequests           later, this will do
+    │       ├── UploadsThrottled
+    │       ├── TooManyFiles
+    │       └── PasswordsLocked
     └── ServiceError                  a process of ours cannot start or go on
 """
 
 from __future__ import annotations
+
+import math
 
 __all__ = [
     "AssociationTokenInvalid",
@@ -42,16 +51,20 @@ __all__ = [
     "DatabaseError",
     "DatabaseNotMigrated",
     "DatabaseUnavailable",
+    "DigestMismatch",
     "EurydiceError",
     "Gone",
     "InvalidRequest",
+    "KeyReused",
     "LinkDown",
     "MalformedPacket",
     "NotAssociated",
     "NotFound",
     "ObjectMissing",
     "PacketError",
+    "PasswordsLocked",
     "PluginError",
+    "QuotaExceeded",
     "RequestError",
     "SealBroken",
     "ServiceError",
@@ -60,7 +73,10 @@ __all__ = [
     "StorageFull",
     "StorageUnavailable",
     "TooLarge",
+    "TooManyFiles",
+    "TooManyRequests",
     "TransportError",
+    "UploadsThrottled",
     "WrongSideDatabase",
 ]
 
@@ -194,8 +210,29 @@ class SizeMismatch(InvalidRequest):
         self.received = received
 
 
+class DigestMismatch(InvalidRequest):
+    """The body is not what the digest that came with it says."""
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(
+            f"the body's {algorithm} is not the one that was announced:"
+            " it was changed on its way here, send it again"
+        )
+        self.algorithm = algorithm
+
+
 class AssociationTokenInvalid(InvalidRequest):
     """The association words are unreadable, forged or expired."""
+
+
+class KeyReused(RequestError):
+    """An idempotency key came a second time, with something else."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Idempotency-Key stands for another upload, with other headers:"
+            " use a key of its own for each file"
+        )
 
 
 class TooLarge(RequestError):
@@ -204,6 +241,48 @@ class TooLarge(RequestError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the file is larger than {limit} bytes, the most this side takes")
         self.limit = limit
+
+
+class QuotaExceeded(RequestError):
+    """The user has as much here as they may."""
+
+    def __init__(self, limit: int, used: int) -> None:
+        super().__init__(
+            f"your quota is {limit} bytes, of which {used} are taken: wait until files were sent"
+            " and removed, or ask an administrator for more"
+        )
+        self.limit = limit
+        self.used = used
+
+
+class TooManyRequests(RequestError):
+    """The request would do later, and is refused now."""
+
+    def __init__(self, reason: str, retry_after: float) -> None:
+        self.retry_after = max(1, math.ceil(retry_after))
+        """Seconds, whole ones."""
+        super().__init__(f"{reason}; try again in {self.retry_after} seconds")
+
+
+class UploadsThrottled(TooManyRequests):
+    """The user begins uploads faster than they may."""
+
+    def __init__(self, rate: str, retry_after: float) -> None:
+        super().__init__(f"at most {rate} uploads may be begun", retry_after)
+
+
+class TooManyFiles(TooManyRequests):
+    """The user has begun as many uploads today as they may."""
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        super().__init__(f"your quota is {limit} files in 24 hours", retry_after)
+
+
+class PasswordsLocked(TooManyRequests):
+    """Wrong passwords came so often that none is looked at for a while."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("there were too many wrong passwords", retry_after)
 
 
 class ServiceError(EurydiceError):

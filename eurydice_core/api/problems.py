@@ -22,10 +22,12 @@ from eurydice_core.errors import (
     InvalidRequest,
     NotAssociated,
     NotFound,
+    QuotaExceeded,
     RequestError,
     StorageFull,
     StorageUnavailable,
     TooLarge,
+    TooManyRequests,
 )
 
 __all__ = [
@@ -93,7 +95,9 @@ STATUS: Final[Mapping[type[BaseException], int]] = {
     Conflict: 409,
     Gone: 410,
     TooLarge: 413,
+    QuotaExceeded: 413,
     UnsupportedMediaType: 415,
+    TooManyRequests: 429,
     RequestError: 400,
     DatabaseUnavailable: 503,
     StorageUnavailable: 503,
@@ -116,13 +120,19 @@ def status_of(error: BaseException) -> int:
 def problem(error: BaseException) -> Response:
     """Return the response that an error becomes."""
     status = status_of(error)
-    headers: dict[str, str] = {"Retry-After": str(RETRY_AFTER)} if status == 503 else {}
+    headers = {} if (seconds := _retry_after(error)) is None else {"Retry-After": str(seconds)}
     detail = INTERNAL[status] if status in INTERNAL else str(error)
     response = problem_response(status, kind_of(error), detail, fields_of(error), headers)
     if isinstance(error, NotAuthenticated):
         for challenge in error.challenges:
             response.headers.append("WWW-Authenticate", challenge)
     return response
+
+
+def _retry_after(error: BaseException) -> int | None:
+    if isinstance(error, TooManyRequests):
+        return error.retry_after
+    return RETRY_AFTER if status_of(error) == 503 else None
 
 
 def fields_of(error: BaseException) -> dict[str, Any]:

@@ -104,8 +104,9 @@ PROBLEMS: Final[dict[int, dict[str, Any]]] = {
     408: _described("The client sent nothing for too long."),
     409: _described("The state of the transferable does not allow it."),
     410: _described("It was there and is no more."),
-    413: _described("The file is larger than this installation takes."),
+    413: _described("The file is larger than this installation takes, or than your quota leaves."),
     415: _described("The body is of a kind that is not taken here."),
+    429: _described("You do this too often; `Retry-After` says when to try again."),
     503: _described("A service behind the API does not answer; try again."),
     507: _described("There is no room left for files."),
 }

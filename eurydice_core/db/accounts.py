@@ -10,24 +10,23 @@ import hashlib
 import re
 import secrets
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from eurydice_core.db.engine import Database
-from eurydice_core.db.tables import ApiToken, User
+from eurydice_core.db.passwords import hash_password, matches
+from eurydice_core.db.tables import ApiToken, User, UserSession
 from eurydice_core.errors import Conflict, InvalidRequest, NotFound
 
-__all__ = ["Account", "Accounts"]
+__all__ = ["Account", "Accounts", "Token", "account_of", "token_digest"]
 
 USERNAME = re.compile(r"[\w.@+-]{1,150}")
-MIN_PASSWORD = 8  # characters
-MAX_PASSWORD = 1024  # characters; longer ones would only cost time
 ACCESS_PRECISION = timedelta(minutes=1)
 """How stale `last_access` may be: writing it for every request would be most of the writing."""
 
@@ -40,9 +39,27 @@ class Account:
     username: str
     profile: bytes
     priority: int
+    is_active: bool
     is_staff: bool
     sees_metrics: bool
+    quota_size: int | None
+    """Most bytes; None for what the settings say, negative for no limit."""
+    quota_files: int | None
+    created_at: datetime
     last_access: datetime | None
+    token_used_at: datetime | None = None
+    """When the token that was just shown was used before; None for one that was not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What is known of an API token, which is all but the token itself."""
+
+    id: int
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
 
 
 class Accounts:
@@ -83,31 +100,74 @@ class Accounts:
                 session.add(user)
         except IntegrityError as error:
             raise Conflict(f"user {username!r} exists already") from error
-        return _account(user)
+        return account_of(user)
 
     def get(self, username: str) -> Account:
-        """Return an active account.
+        """Return an account, active or not.
 
         Raises:
             NotFound: there is none of this name.
         """
-        account = self._one(User.username == username)
-        if account is None:
+        with self._database.read() as session:
+            user = session.scalar(select(User).where(User.username == username))
+        if user is None:
             raise NotFound(f"no user {username!r}; 'eurydice user list' names them all")
-        return account
+        return account_of(user)
 
     def find(self, username: str) -> Account | None:
         """Return an active account, None if there is none of this name."""
         return self._one(User.username == username)
 
     def list(self) -> list[Account]:
-        """Return all active accounts by name."""
+        """Return all accounts by name, active or not."""
         with self._database.read() as session:
-            query = select(User).where(User.is_active).order_by(User.username)
-            return [_account(user) for user in session.scalars(query)]
+            query = select(User).order_by(User.username)
+            return [account_of(user) for user in session.scalars(query)]
+
+    def change(self, username: str, **values: Any) -> Account:
+        """Give an account other values for fields of `User`; return what it is now.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        account = self.get(username)
+        with self._database.write() as session:
+            user = session.get_one(User, account.id)
+            for name, value in values.items():
+                setattr(user, name, value)
+            return account_of(user)
+
+    def set_active(self, username: str, active: bool) -> None:
+        """Let a user in again, or lock them out, wherever they are signed in.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        account = self.get(username)
+        with self._database.write() as session:
+            session.execute(update(User).where(User.id == account.id).values(is_active=active))
+            if not active:
+                _end_sessions(session, account.id)
+
+    def remove(self, username: str) -> None:
+        """Forget an account, its tokens and its sessions.
+
+        Raises:
+            NotFound: there is no such user.
+            Conflict: there are records of files that the user sent.
+        """
+        account = self.get(username)
+        try:
+            with self._database.write() as session:
+                session.execute(delete(User).where(User.id == account.id))
+        except IntegrityError as error:
+            raise Conflict(
+                f"there are still records of files that {username} sent: deactivate the account,"
+                " and remove it once the cleaner has trimmed them"
+            ) from error
 
     def set_password(self, username: str, password: str) -> None:
-        """Replace the password.
+        """Replace the password; every browser that is signed in has to sign in again.
 
         Raises:
             InvalidRequest: the password cannot be used.
@@ -120,6 +180,7 @@ class Accounts:
                 .where(User.id == account.id)
                 .values(password_hash=hash_password(password))
             )
+            _end_sessions(session, account.id)
 
     def check_password(self, username: str, password: str) -> bool:
         """Tell whether this is the user's password, in the same time for unknown users."""
@@ -127,11 +188,7 @@ class Accounts:
             known = session.scalar(
                 select(User.password_hash).where(User.username == username, User.is_active)
             )
-        try:
-            matches = _hasher().verify(known or _nobody(), password[:MAX_PASSWORD])
-        except (VerificationError, InvalidHashError):
-            return False
-        return matches and known is not None
+        return matches(known, password)
 
     def issue_token(
         self, username: str, *, label: str = "", lifetime: timedelta | None = None
@@ -156,22 +213,57 @@ class Accounts:
             )
         return token
 
+    def tokens(self, username: str) -> Sequence[Token]:
+        """Return a user's tokens, the oldest first.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        account = self.get(username)
+        query = select(ApiToken).where(ApiToken.user_id == account.id).order_by(ApiToken.id)
+        with self._database.read() as session:
+            return [_token(row) for row in session.scalars(query)]
+
+    def revoke_token(self, username: str, id: int) -> None:
+        """End one of a user's tokens.
+
+        Raises:
+            NotFound: the user has no such token.
+        """
+        account = self.get(username)
+        with self._database.write() as session:
+            row = session.scalar(
+                select(ApiToken).where(ApiToken.id == id, ApiToken.user_id == account.id)
+            )
+            if row is None:
+                raise NotFound(
+                    f"{username} has no token {id}; 'eurydice user token list {username}'"
+                    " names them all"
+                )
+            session.delete(row)
+
     def by_token(self, token: str) -> Account | None:
         """Return whose token this is, None if it is nobody's, or expired."""
         now = datetime.now(UTC)
-        return self._one(
-            User.id.in_(
-                select(ApiToken.user_id).where(
-                    ApiToken.digest == token_digest(token),
-                    or_(ApiToken.expires_at.is_(None), ApiToken.expires_at >= now),
-                )
+        query = (
+            select(User, ApiToken.last_used_at)
+            .join(ApiToken)
+            .where(
+                ApiToken.digest == token_digest(token),
+                or_(ApiToken.expires_at.is_(None), ApiToken.expires_at >= now),
+                User.is_active,
             )
         )
+        with self._database.read() as session:
+            found = session.execute(query).one_or_none()
+            return None if found is None else account_of(found[0], found[1])
 
     def note_access(self, account: Account, token: str | None = None) -> None:
-        """Remember that the user was here, to the minute."""
+        """Remember that the user was here, and used this token, to the minute."""
         now = datetime.now(UTC)
-        if account.last_access is not None and now - account.last_access < ACCESS_PRECISION:
+        stale = _is_stale(account.last_access, now)
+        token_stale = token is not None and _is_stale(account.token_used_at, now)
+        if not (stale or token_stale):
             return
         with self._database.write() as session:
             session.execute(update(User).where(User.id == account.id).values(last_access=now))
@@ -181,46 +273,48 @@ class Accounts:
                     update(ApiToken).where(ApiToken.digest == digest).values(last_used_at=now)
                 )
 
-    def _one(self, condition: object) -> Account | None:
+    def _one(self, condition: ColumnElement[bool]) -> Account | None:
         with self._database.read() as session:
-            user = session.scalar(select(User).where(condition, User.is_active))  # type: ignore[arg-type]
-            return None if user is None else _account(user)
-
-
-def hash_password(password: str) -> str:
-    """Return the argon2id hash of a password (RFC 9106).
-
-    Raises:
-        InvalidRequest: it is too short or too long.
-    """
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise InvalidRequest(f"the password needs {MIN_PASSWORD} to {MAX_PASSWORD} characters")
-    return _hasher().hash(password)
+            user = session.scalar(select(User).where(condition, User.is_active))
+            return None if user is None else account_of(user)
 
 
 def token_digest(token: str) -> bytes:
-    """Return what the database keeps of a token."""
+    """Return what the database keeps of a token, or of the cookie of a session."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
-@cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()
-
-
-@cache
-def _nobody() -> str:
-    """Return a hash no password has, so that unknown users cost the same time as known ones."""
-    return _hasher().hash(secrets.token_hex(32))
-
-
-def _account(user: User) -> Account:
+def account_of(user: User, token_used_at: datetime | None = None) -> Account:
+    """Return a row as what outlives its transaction."""
     return Account(
         id=user.id,
         username=user.username,
         profile=user.profile,
         priority=user.priority,
+        is_active=user.is_active,
         is_staff=user.is_staff,
         sees_metrics=user.sees_metrics,
+        quota_size=user.quota_size,
+        quota_files=user.quota_files,
+        created_at=user.created_at,
         last_access=user.last_access,
+        token_used_at=token_used_at,
     )
+
+
+def _token(row: ApiToken) -> Token:
+    return Token(
+        id=row.id,
+        label=row.label,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+    )
+
+
+def _is_stale(moment: datetime | None, now: datetime) -> bool:
+    return moment is None or now - moment >= ACCESS_PRECISION
+
+
+def _end_sessions(session: Session, user_id: uuid.UUID) -> None:
+    session.execute(delete(UserSession).where(UserSession.user_id == user_id))

@@ -14,17 +14,16 @@ __all__ = ["UploadRate", "UploadReservation"]
 
 
 class UploadRate(Base):
-    """How many uploads a user began in this period of the throttle, and in the one before."""
+    """How far ahead of the allowed rate a user's uploads are."""
 
     __tablename__ = "upload_rates"
 
     user_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
-    period: Mapped[int] = mapped_column(BigInteger)
-    """Number of the period since 1970."""
-    current: Mapped[int]
-    previous: Mapped[int]
+    earned_at: Mapped[int] = mapped_column(BigInteger)
+    """When a client that keeps to the rate would have begun as many, and may begin the next:
+    microseconds since 1970."""
 
 
 class UploadReservation(Base):

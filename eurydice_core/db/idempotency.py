@@ -27,4 +27,6 @@ class IdempotencyKey(Base):
     """Digest of what the first request announced, so that another one is told apart."""
     transferable_id: Mapped[uuid.UUID]
     """What the upload makes; there may be no such transferable yet, or no more."""
+    done: Mapped[bool]
+    """Whether the upload succeeded; until then the key is held for it, no longer than needed."""
     expires_at: Mapped[datetime] = mapped_column(index=True)

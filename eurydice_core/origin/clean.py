@@ -7,7 +7,14 @@ from datetime import timedelta
 from loguru import logger
 from sqlalchemy import and_, delete, exists, or_, select, update
 
-from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable, RevocationRow
+from eurydice_core.db.admission import UploadReservation
+from eurydice_core.db.idempotency import IdempotencyKey
+from eurydice_core.db.outgoing import (
+    OutgoingContent,
+    OutgoingRange,
+    OutgoingTransferable,
+    RevocationRow,
+)
 from eurydice_core.installation import Installation
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
@@ -35,7 +42,12 @@ class OriginCleaner(Service):
 
     def step(self) -> bool:
         """Clean one batch of each sort; return whether there may be more."""
-        counts = (self.end_dead_uploads(), self.free(), self.trim())
+        counts = (
+            self.end_dead_uploads(),
+            self.end_dead_reservations(),
+            self.free(),
+            self.trim(),
+        )
         return max(counts) >= BATCH
 
     def end_dead_uploads(self) -> int:
@@ -55,6 +67,21 @@ class OriginCleaner(Service):
             logger.warning("transferable {}: its upload was interrupted, given up", id)
         return len(ids)
 
+    def end_dead_reservations(self) -> int:
+        """Give back the room that killed uploads held: users with a quota need it."""
+        row, held = OutgoingTransferable, UploadReservation
+        limit = self._now() - self._upload_timeout
+        alive = select(row.id).where(
+            row.id == held.id, row.submission_succeeded_at.is_(None), row.received_at >= limit
+        )
+        dead = select(held.id).where(held.created_at < limit, ~alive.exists()).limit(BATCH)
+        with self._installation.database.write() as session:
+            ids = session.scalars(dead).all()
+            session.execute(
+                delete(held).where(held.id.in_(ids)).execution_options(synchronize_session=False)
+            )
+        return len(ids)
+
     def free(self) -> int:
         """Delete data that was sent and kept long enough, or that will never be sent."""
         row = OutgoingRange
@@ -70,12 +97,18 @@ class OriginCleaner(Service):
             ranges = session.scalars(done.limit(BATCH)).all()
         if not ranges:
             return 0
-        self._installation.storage.delete([item.key for item in ranges])
+        self._installation.storage.delete([item.key for item in ranges if not item.inline])
+        inline = [item.transferable_id for item in ranges if item.inline]
         with self._installation.database.write() as session:
+            session.execute(
+                delete(OutgoingContent)
+                .where(OutgoingContent.transferable_id.in_(inline))
+                .execution_options(synchronize_session=False)
+            )
             session.execute(
                 update(row)
                 .where(row.id.in_([item.id for item in ranges]))
-                .values(stored=False)
+                .values(stored=False, inline=False)
                 .execution_options(synchronize_session=False)
             )
         return len(ranges)
@@ -98,3 +131,17 @@ class OriginCleaner(Service):
         if ids:
             logger.info("{} records of old transferables trimmed", len(ids))
         return len(ids)
+
+    def forget_keys(self) -> int:
+        """Forget idempotency keys that nobody may rely on any more."""
+        row = IdempotencyKey
+        old = select(row.user_id, row.digest).where(row.expires_at < self._now()).limit(BATCH)
+        with self._installation.database.write() as session:
+            keys = session.execute(old).all()
+            for user_id, digest in keys:
+                session.execute(
+                    delete(row)
+                    .where(row.user_id == user_id, row.digest == digest)
+                    .execution_options(synchronize_session=False)
+                )
+        return len(keys)

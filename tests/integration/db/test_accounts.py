@@ -27,13 +27,13 @@ def quick_hashes(monkeypatch):
     """Hash with the least argon2 allows: these tests are about who gets in, not about cost."""
     from argon2 import PasswordHasher
 
-    from eurydice_core.db import accounts
+    from eurydice_core.db import passwords
 
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    accounts._nobody.cache_clear()
-    monkeypatch.setattr(accounts, "_hasher", lambda: hasher)
+    passwords._nobody.cache_clear()
+    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
     yield
-    accounts._nobody.cache_clear()
+    passwords._nobody.cache_clear()
 
 
 def test_the_right_password_opens_and_any_other_does_not(accounts):
@@ -95,7 +95,7 @@ def test_last_access_is_kept_to_the_minute(accounts):
     accounts.note_access(account, token)
     seen = accounts.get("alice").last_access
     assert seen is not None
-    accounts.note_access(accounts.get("alice"), token)
+    accounts.note_access(accounts.by_token(token), token)
     assert accounts.get("alice").last_access == seen
 
 

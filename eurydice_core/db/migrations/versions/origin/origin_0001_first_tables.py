@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("request", sa.LargeBinary(length=32), nullable=False),
         sa.Column("transferable_id", sa.Uuid(), nullable=False),
+        sa.Column("done", sa.Boolean(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_idempotency_keys_user_id"), ondelete="CASCADE"
@@ -170,9 +171,7 @@ def upgrade() -> None:
     op.create_table(
         "upload_rates",
         sa.Column("user_id", sa.Uuid(), nullable=False),
-        sa.Column("period", sa.BigInteger(), nullable=False),
-        sa.Column("current", sa.Integer(), nullable=False),
-        sa.Column("previous", sa.Integer(), nullable=False),
+        sa.Column("earned_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_upload_rates_user_id"), ondelete="CASCADE"
         ),

@@ -1,0 +1,155 @@
+"""Wrong passwords are counted, and after too many of them none is looked at for a while.
+
+They are counted for a user name together with an address, so that nobody can lock out
+somebody else, and, ten times as many, for an address alone, which may try many names.
+Names that do not exist are counted in the same way. A count is forgotten when its window
+ends, or its lockout, or (that of the name) with a right password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from loguru import logger
+from sqlalchemy import and_, case, delete, or_, select
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.engine import Database
+from eurydice_core.db.tables import SignInFailures
+from eurydice_core.db.upsert import insert
+from eurydice_core.model.clock import Clock, utc_now
+
+__all__ = ["Lockout", "LockoutRules"]
+
+BATCH = 1000
+"""Counts forgotten at once; each failure takes its time, so hardly more end between two."""
+NAMES = 10
+"""How many times the attempts of one name an address has for all names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockoutRules:
+    """How often is too often."""
+
+    attempts: int
+    window: float
+    """Seconds."""
+    duration: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """One of the things that are counted."""
+
+    key: bytes
+    limit: int
+    label: str
+
+
+class Lockout:
+    """Counts in the database, since any process may be asked next."""
+
+    def __init__(self, database: Database, rules: LockoutRules, *, now: Clock = utc_now) -> None:
+        self._database = database
+        self._rules = rules
+        self._now = now
+
+    def seconds_left(self, session: Session, username: str, address: str) -> float:
+        """Return for how long no password of this name from this address is looked at."""
+        now, row = self._now(), SignInFailures
+        reached = [
+            and_(row.key == count.key, row.failures >= count.limit)
+            for count in self._counts(username, address)
+        ]
+        query = select(row.ends_at).where(or_(*reached), row.ends_at > now)
+        return max(((end - now).total_seconds() for end in session.scalars(query)), default=0.0)
+
+    def note_failure(self, username: str, address: str) -> None:
+        """Count a wrong password, and forget what ended."""
+        now, locked = self._now(), []
+        self._trim(now)
+        with self._database.write() as session:
+            for count in self._counts(username, address):
+                if self._failures(session, count, now) == count.limit:
+                    locked.append(count.label)
+        for label in locked:
+            logger.warning(
+                "too many wrong passwords for {}: none is looked at for {:g} seconds",
+                label,
+                self._rules.duration,
+            )
+
+    def note_success(self, username: str, address: str) -> None:
+        """Forget the wrong passwords of a name; those of the address count on."""
+        count = next(self._counts(username, address))
+        with self._database.read() as session:
+            known = session.get(SignInFailures, count.key)
+        if known is not None:
+            with self._database.write() as session:
+                session.execute(delete(SignInFailures).where(SignInFailures.key == count.key))
+
+    def _trim(self, now: datetime) -> None:
+        """Forget what ended, in passing over what another process is at: neither waits."""
+        row = SignInFailures
+        ended = select(row.key).where(row.ends_at <= now).limit(BATCH)
+        with self._database.write() as session:
+            session.execute(
+                delete(row)
+                .where(row.key.in_(ended.with_for_update(skip_locked=True)))
+                .execution_options(synchronize_session=False)
+            )
+
+    def _failures(self, session: Session, count: _Count, now: datetime) -> int:
+        row, rules = SignInFailures, self._rules
+        window_end = now + timedelta(seconds=rules.window)
+        lockout_end = now + timedelta(seconds=rules.duration)
+        first_end = lockout_end if count.limit == 1 else window_end
+        failures: int = session.scalar(
+            insert(session, row)
+            .values(key=count.key, failures=1, ends_at=first_end)
+            .on_conflict_do_update(
+                index_elements=[row.key],
+                set_={
+                    "failures": case((row.ends_at <= now, 1), else_=row.failures + 1),
+                    "ends_at": case(
+                        (row.ends_at <= now, first_end),
+                        (row.failures + 1 == count.limit, lockout_end),
+                        else_=row.ends_at,
+                    ),
+                },
+            )
+            .returning(row.failures)
+        )
+        return failures
+
+    def _counts(self, username: str, address: str) -> Iterator[_Count]:
+        place = _place(address)
+        attempts = self._rules.attempts
+        yield _Count(_key(place, username), attempts, f"user name {username[:150]!r} at {place}")
+        yield _Count(_key(place), attempts * NAMES, f"all user names at {place}")
+
+
+def _key(*parts: str) -> bytes:
+    hasher = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        hasher.update(len(data).to_bytes(8, "big") + data)
+    return hasher.digest()
+
+
+def _place(address: str) -> str:
+    """Return what one person has: an IPv4 address, or a network of IPv6 addresses."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:45]
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed), 64), strict=False))
