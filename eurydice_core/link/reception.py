@@ -11,7 +11,7 @@ from eurydice_core.link.diagnosis import Diagnosis, Finding, Level
 from eurydice_core.link.kernel import grown
 from eurydice_core.model.quantities import format_duration, format_size
 
-__all__ = ["LinkRecord", "ReceptionFacts", "StreamRecord", "diagnose_reception"]
+__all__ = ["LinkRecord", "ReceptionFacts", "StreamRecord", "diagnose_reception", "moment"]
 
 STALE_SECONDS: Final = 60.0
 """The receiver notes what it knows every few seconds."""
@@ -183,8 +183,8 @@ def senders(case: Case) -> Iterator[Finding]:
     if case.transport("rival_datagrams"):
         yield case.counted(
             f"two senders use this link at once, {case.transport('rival_datagrams'):,} datagrams of"
-            " the older one: together they are faster than [transport] rate says, so datagrams get"
-            " lost; stop one, or give it another port"
+            " the second one: it is refused unless [transport] one_sender is off, and what it sends"
+            " is lost; stop one, or give it a port and a receiver of its own"
         )
 
 

@@ -94,8 +94,8 @@ class FarSide:
     def counted(self, name: str) -> int:
         return self._receiver.counters()[name] - self._before.get(name, 0)
 
-    def receive(self) -> bytes | None:
-        packet = self._receiver.receive(WAIT)
+    def receive(self, seconds: float = WAIT) -> bytes | None:
+        packet = self._receiver.receive(seconds)
         return None if packet is None else bytes(packet)
 
     def settled(self, packets: int) -> list[bytes]:
@@ -364,7 +364,7 @@ def test_receiver_that_comes_late_gets_the_next_packet(log: list[str]) -> None:
     assert line.startswith("packet 0 of")
 
 
-def test_two_senders_at_one_port_are_received_and_named(far: FarSide, log: list[str]) -> None:
+def test_second_sender_at_one_port_is_refused_and_named(far: FarSide, log: list[str]) -> None:
     with transport(far.port).sender() as one, transport(far.port).sender() as other:
         deadline = time.monotonic() + WAIT
         number = 0
@@ -373,9 +373,16 @@ def test_two_senders_at_one_port_are_received_and_named(far: FarSide, log: list[
             for sender in (one, other):
                 packet = sealed(50_000, number)
                 sender.send(packet)
-                assert far.receive() == packet
                 number += 1
+                came = far.receive(WAIT if sender is one else SILENCE / 4)
+                assert came == packet or (sender is other and came is None)
+        rival = sealed(60_000, number)
+        other.send(rival)
+        wanted = sealed(70_000, number + 1)
+        one.send(wanted)
+        assert far.receive() == wanted
     assert far.counted("rival_datagrams") > 0
     assert far.counted("links") == 2
     (line,) = (line for line in log if "two senders" in line)
     assert line.count("from 127.0.0.1:") == 2
+    assert "is refused" in line

@@ -8,17 +8,19 @@ foreign datagrams) takes the slower way to the same result.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eurydice_transport_udp.arena import Arena, Counter, Slot
+from eurydice_transport_udp.arena import Arena, Counter
 from eurydice_transport_udp.codec import CODECS
 from eurydice_transport_udp.layout import Layout
-from eurydice_transport_udp.links import Links, Source
+from eurydice_transport_udp.links import Links
+from eurydice_transport_udp.messages import Source
+from eurydice_transport_udp.open_packet import OpenPacket, prepare
 from eurydice_transport_udp.wire import (
     FACTS_SIZE,
     HEADER_SIZE,
@@ -31,7 +33,7 @@ from eurydice_transport_udp.wire import (
     unpack_facts,
 )
 
-__all__ = ["OPEN_PACKETS", "Assembler", "Event", "EventKind", "missing_symbols"]
+__all__ = ["OPEN_PACKETS", "Assembler", "Event", "EventKind"]
 
 OPEN_PACKETS = 4
 REMEMBERED_PACKETS = 4096
@@ -64,72 +66,41 @@ class Event:
     """Who the rivals are."""
 
 
-@dataclass(slots=True)
-class OpenPacket:
-    """A packet of which some datagrams came, and not yet enough."""
-
-    facts: bytes
-    layout: Layout
-    slot: int
-    have: Bytes
-    rows: Bytes
-    surplus: int
-    last_seen: float
-    sources: int = 0
-    repair: int = 0
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether nothing is missing, or certainly not too much."""
-        if self.sources == self.layout.sources:
-            return True
-        enough = self.sources + self.repair >= self.layout.sources
-        return enough and self.is_decodable(self.surplus)
-
-    def is_decodable(self, surplus: int) -> bool:
-        """Tell whether every block misses nothing, or has `surplus` symbols more than needed."""
-        counts = self.have.reshape(-1, self.layout.blocks).sum(axis=0, dtype=np.int64)
-        short = counts < self.layout.k + surplus
-        return not short.any() or not missing_symbols(self.layout, self.have)[:, short].any()
-
-
-def missing_symbols(layout: Layout, have: Bytes) -> NDArray[np.bool_]:
-    """Return for each row and block whether its symbol of data is missing."""
-    data = have[: layout.first_repair].reshape(layout.k, layout.blocks)
-    absent: NDArray[np.bool_] = data == 0
-    return absent
-
-
 class Assembler:
     """Places datagrams into the slots of an arena, and tells when a packet is whole.
 
     At most `OPEN_PACKETS` are open at a time, and at most `buffer_packets` of together
     `buffer_size` bytes (one in any case) wait for their consumer; whatever arrives, memory is
-    bounded and nothing waits for ever.
+    bounded and nothing waits for ever. `returned` tells which slots were emptied meanwhile.
     """
 
     def __init__(
-        self, arena: Arena, *, buffer_packets: int, buffer_size: int, timeout: float
+        self,
+        arena: Arena,
+        *,
+        buffer_packets: int,
+        buffer_size: int,
+        timeout: float,
+        returned: Callable[[], Iterable[int]] = tuple,
+        one_sender: bool = True,
     ) -> None:
         self.events: deque[Event] = deque()
         self._arena = arena
         self._timeout = timeout
+        self._returned = returned
+        self._one_sender = one_sender
         self._buffer_packets = buffer_packets
         self._buffer_size = buffer_size
         self._free = list(range(min(arena.slots, OPEN_PACKETS + buffer_packets)))
         self._ready: dict[int, int] = {}
         """Bytes of the packet in each slot that waits for the consumer."""
-        self._open: dict[bytes, OpenPacket] = {}
+        self._open: OrderedDict[bytes, OpenPacket] = OrderedDict()
+        """The one that has been silent for longest comes first."""
         self._closed: OrderedDict[bytes, None] = OrderedDict()
         self._next_expiry = 0.0
         self._links = Links()
         self._source = UNKNOWN
         self._rivals_due = 0.0
-
-    @property
-    def lent(self) -> int:
-        """How many slots the consumer has not given back."""
-        return len(self._ready)
 
     def release(self, slots: Iterable[int]) -> None:
         """Take back slots whose packets the consumer has copied."""
@@ -179,51 +150,57 @@ class Assembler:
 
     def _take(self, rows: Words, now: float) -> None:
         facts = rows[0, :FACT_WORDS].tobytes()
-        if facts in self._closed:
-            self._count(Counter.SURPLUS, len(rows))
-            self._hear(facts, len(rows), now)
-            return
         size = rows.shape[1] * 8
-        packet = self._open.get(facts) or self._begin(facts, size, now)
+        packet = self._open.get(facts)
+        closed = packet is None and facts in self._closed
         # Cut within zeros, a datagram has the same sum.
-        if packet is None or size != HEADER_SIZE + packet.layout.symbol_size:
+        layout = packet.layout if packet else self._sound_layout(facts)
+        if layout is None or size != HEADER_SIZE + layout.symbol_size:
             self._count(Counter.REFUSED, len(rows))
+        elif not self._admits(facts, len(rows), now):
             return
-        self._hear(facts, len(rows), now)
-        packet.last_seen = now
-        self._place(packet, rows)
-        if packet.is_complete:
-            self._hand_over(packet)
+        elif closed:
+            self._count(Counter.SURPLUS, len(rows))
+        else:
+            packet = packet or self._begin(facts, layout)
+            packet.last_seen = now
+            self._open.move_to_end(facts)
+            self._place(packet, rows)
+            if packet.is_complete:
+                self._hand_over(packet)
 
-    def _hear(self, facts: bytes, count: int, now: float) -> None:
-        """Notice two senders that are alive at once, and tell it once a minute."""
+    def _admits(self, facts: bytes, count: int, now: float) -> bool:
+        """Refuse a second sender while the first is there, and tell it once a minute."""
         rivals = self._links.hear(instance_of(facts), self._source, now)
         self._arena.counts[Counter.LINKS] = self._links.begun
         if rivals is None:
-            return
+            return True
         self._count(Counter.RIVAL_DATAGRAMS, count)
         if now >= self._rivals_due:
             self._rivals_due = now + RIVALS_AGAIN_SECONDS
-            self.events.append(Event(EventKind.RIVALS, facts, text=rivals))
+            self.events.append(Event(EventKind.RIVALS, facts, text=str(rivals)))
+        return not self._one_sender
 
-    def _begin(self, facts: bytes, size: int, now: float) -> OpenPacket | None:
-        """Open a packet; the one that has been silent for longest makes room if need be."""
+    def _sound_layout(self, facts: bytes) -> Layout | None:
+        """Return the layout that a datagram states, if it may be one of ours."""
         parsed = unpack_facts(facts)
         if parsed is None:
             return None
         layout = parsed[1]
-        if (
-            size != HEADER_SIZE + layout.symbol_size
-            or layout.codec not in SURPLUS
-            or layout.length > self._arena.max_packet
-            or not layout.is_sound(capacity=self._arena.capacity)
-        ):
-            return None
+        sound = (
+            layout.codec in SURPLUS
+            and layout.length <= self._arena.max_packet
+            and layout.is_sound(capacity=self._arena.capacity)
+        )
+        return layout if sound else None
+
+    def _begin(self, facts: bytes, layout: Layout) -> OpenPacket:
+        """Open a packet; the one that has been silent for longest makes room if need be."""
         if len(self._open) >= OPEN_PACKETS:
-            self._close(min(self._open.values(), key=lambda packet: packet.last_seen))
+            self._close(next(iter(self._open.values())))
         number = self._free.pop()
         have, rows = prepare(layout, self._arena.slot(number))
-        packet = OpenPacket(facts, layout, number, have, rows, SURPLUS[layout.codec], now)
+        packet = OpenPacket(facts, layout, number, have, rows, SURPLUS[layout.codec], last_seen=0.0)
         self._open[facts] = packet
         return packet
 
@@ -271,6 +248,7 @@ class Assembler:
 
     def _hand_over(self, packet: OpenPacket) -> None:
         missing = packet.layout.sources - packet.sources
+        self.release(self._returned())
         if not self._has_room(packet.layout.length):
             self._count(Counter.DROPPED, 1)
             self._forget(packet, EventKind.DROPPED, missing)
@@ -299,13 +277,3 @@ class Assembler:
 
     def _count(self, counter: Counter, amount: int) -> None:
         self._arena.counts[counter] += amount
-
-
-def prepare(layout: Layout, slot: Slot) -> tuple[Bytes, Bytes]:
-    """Clear a slot for a packet: nothing is there but the padding, which is zeros."""
-    have = slot.have[: layout.symbols]
-    rows = slot.data[: layout.symbols * layout.symbol_size].reshape(-1, layout.symbol_size)
-    have[:] = 0
-    have[layout.sources : layout.first_repair] = 1
-    rows[layout.sources : layout.first_repair] = 0
-    return have, rows

@@ -1,8 +1,8 @@
 """The two erasure codes, behind one small interface.
 
-Both work on a *stripe*: some neighbouring blocks of equal fate. Row `j` of a stripe is
-one run of bytes in the packet, so that Reed-Solomon, which treats every 64 bytes of a
-row alike, codes many blocks in one call.
+Both work on a *stripe*: the same span of bytes of every row of a packet. Row `j` of all
+blocks is one run of bytes, so that Reed-Solomon, which treats every 64 bytes of a row
+alike, may be given a span that begins and ends anywhere, in blocks of equal fate.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ class Codec(ABC):
     """What the settings call it."""
     module: ClassVar[str]
     """The package that computes it."""
-    stripe_bytes: ClassVar[int]
-    """Length of a row up to which coding several blocks at once pays."""
     surplus: ClassVar[int]
     """Symbols beyond `k` to wait for, so that decoding does not fail."""
 
     def __init__(self, package: ModuleType) -> None:
         self._package = package
+
+    @abstractmethod
+    def span(self, symbol_size: int) -> int:
+        """Return how many bytes of each row are best coded in one call."""
 
     @abstractmethod
     def encode(self, rows: Sequence[bytes], m: int) -> list[bytes]:
@@ -52,11 +54,15 @@ class Leopard(Codec):
     id = 1
     name = "leopard"
     module = "reed_solomon_leopard"
-    stripe_bytes = 8_192
     surplus = 0
 
+    def span(self, symbol_size: int) -> int:
+        """Return what keeps all rows of a call in a core's cache; symbols do not matter to it."""
+        del symbol_size
+        return 4_096
+
     def encode(self, rows: Sequence[bytes], m: int) -> list[bytes]:
-        """Encode in one call for all blocks of the stripe."""
+        """Encode whatever blocks the rows are of."""
         repair: list[bytes] = self._package.encode(rows, m)
         return repair
 
@@ -78,8 +84,11 @@ class RaptorQ(Codec):
     id = 2
     name = "raptorq"
     module = "raptorq"
-    stripe_bytes = 0
     surplus = 2
+
+    def span(self, symbol_size: int) -> int:
+        """Return one symbol, which this code takes as a whole."""
+        return symbol_size
 
     def encode(self, rows: Sequence[bytes], m: int) -> list[bytes]:
         """Encode one block; its own 4-byte payload ids are cut off again."""

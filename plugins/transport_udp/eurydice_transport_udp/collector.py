@@ -14,20 +14,22 @@ import struct
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
-
-import numpy as np
+from functools import partial
 
 from eurydice_transport_udp.arena import Arena, Counter
 from eurydice_transport_udp.assembly import Assembler, Event, EventKind
-from eurydice_transport_udp.sockets import Ancillary, overflow_count, segment_size
+from eurydice_transport_udp.messages import MessageReader
 
 __all__ = ["EVENT_BYTES", "collect", "main", "pack_event", "pack_release", "unpack_event"]
 
-BUFFER_BYTES = 1 << 16
-ANCILLARY_BYTES = 128
 MAX_PENDING_EVENTS = 1000
 NICENESS = -10  # others can wait
+FEW_MESSAGES = 4
+NAP_BYTES_PER_SECOND = 20e9  # several times what any link brings
+LONGEST_NAP = 300e-6
+SHORTEST_NAP = 50e-6
 EVENT = struct.Struct("=BHI32s")
 EVENT_BYTES = EVENT.size + 512
 RELEASE = struct.Struct("=H")
@@ -49,38 +51,44 @@ def pack_release(slot: int) -> bytes:
     return RELEASE.pack(slot)
 
 
+class ReceiverGone(Exception):
+    """Nobody listens to this process any more."""
+
+
 def collect(
-    data: socket.socket, control: socket.socket, assembler: Assembler, arena: Arena
+    reader: MessageReader,
+    control: socket.socket,
+    assembler: Assembler,
+    arena: Arena,
+    nap_seconds: float = 0.0,
 ) -> None:
-    """Receive until the receiver hangs up."""
-    buffer = np.empty(BUFFER_BYTES, np.uint8)
-    while True:
-        try:
-            size, ancillary, _, source = data.recvmsg_into([buffer.data], ANCILLARY_BYTES)
-        except BlockingIOError:  # nothing came for a while
-            size, ancillary, source = None, [], ()
-        # Slots given back while waiting must count before what came is judged.
-        if (size is None or assembler.lent) and not take_back(control, assembler):
-            return
-        now = time.monotonic()
-        if size is None:
-            assembler.expire(now)
-        else:
-            assembler.feed(buffer[:size], segment_size(ancillary, size), now, source[:2])
-            note_overflow(arena, ancillary)
-        if not tell(control, assembler.events):
-            return
+    """Receive until the receiver hangs up.
+
+    After a reading that found little this naps, so that at high speed one call finds several
+    messages: being woken for each of them costs more than taking it.
+    """
+    with suppress(ReceiverGone):
+        while True:
+            trains = reader.read()
+            now = time.monotonic()
+            for train in trains:
+                assembler.feed(train.datagrams, train.size, now, train.source)
+            if reader.dropped is not None:
+                arena.counts[Counter.KERNEL_DROPS] = reader.dropped  # the kernel's own count
+            if not trains:
+                assembler.release(returned_slots(control))
+                assembler.expire(now)
+            tell(control, assembler.events)
+            if 0 < reader.messages < FEW_MESSAGES:
+                time.sleep(nap_seconds)
 
 
-def note_overflow(arena: Arena, ancillary: Ancillary) -> None:
-    """Keep the kernel's own count of what it had no room for."""
-    dropped = overflow_count(ancillary)
-    if dropped is not None:
-        arena.counts[Counter.KERNEL_DROPS] = dropped
+def tell(control: socket.socket, events: deque[Event]) -> None:
+    """Send events on, keeping those the receiver has no room for.
 
-
-def tell(control: socket.socket, events: deque[Event]) -> bool:
-    """Send events on, keeping those the receiver has no room for; False if it is gone."""
+    Raises:
+        ReceiverGone: nobody takes them.
+    """
     while events:
         try:
             control.send(pack_event(events[0]), socket.MSG_DONTWAIT)
@@ -89,25 +97,28 @@ def tell(control: socket.socket, events: deque[Event]) -> bool:
                 ready = [event for event in events if event.kind is EventKind.READY]
                 events.clear()
                 events.extend(ready)
-            return True
+            return
         except (BrokenPipeError, ConnectionResetError):
-            return False
+            raise ReceiverGone from None
         events.popleft()
-    return True
 
 
-def take_back(control: socket.socket, assembler: Assembler) -> bool:
-    """Take slots back that the receiver has emptied; False if it is gone."""
+def returned_slots(control: socket.socket) -> Iterator[int]:
+    """Yield the slots that the receiver has emptied since it was asked last.
+
+    Raises:
+        ReceiverGone: it will empty none any more.
+    """
     while True:
         try:
             message = control.recv(RELEASE.size, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return True
+            return
         except ConnectionResetError:
-            return False
+            raise ReceiverGone from None
         if not message:
-            return False
-        assembler.release(RELEASE.unpack(message))
+            raise ReceiverGone
+        yield from RELEASE.unpack(message)
 
 
 def main() -> None:
@@ -116,11 +127,23 @@ def main() -> None:
     with suppress(PermissionError):  # without the right to it, the receive buffer must bridge more
         os.nice(NICENESS)
     arguments = sys.argv[1:]
-    data_fd, control_fd, arena_fd, slots, max_packet, packets, size = map(int, arguments[:7])
+    data_fd, control_fd, arena_fd, slots, max_packet, packets, size, one = map(int, arguments[:8])
     arena = Arena(arena_fd, slots, max_packet)
-    assembler = Assembler(
-        arena, buffer_packets=packets, buffer_size=size, timeout=float(arguments[7])
-    )
     with socket.socket(fileno=data_fd) as data, socket.socket(fileno=control_fd) as control:
+        assembler = Assembler(
+            arena,
+            buffer_packets=packets,
+            buffer_size=size,
+            timeout=float(arguments[8]),
+            one_sender=bool(one),
+            returned=partial(returned_slots, control),
+        )
         control.send(pack_event(Event(EventKind.STARTED)))
-        collect(data, control, assembler, arena)
+        collect(MessageReader(data), control, assembler, arena, nap_seconds(data))
+
+
+def nap_seconds(data: socket.socket) -> float:
+    """Return how long the kernel's buffer can do without being read, with a lot in reserve."""
+    room = data.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    seconds = min(room / NAP_BYTES_PER_SECOND, LONGEST_NAP)
+    return seconds if seconds >= SHORTEST_NAP else 0.0

@@ -11,8 +11,9 @@ from eurydice_transport_udp.codec import Codec
 from eurydice_transport_udp.layout import Layout, Plan
 from eurydice_transport_udp.wire import FACTS_SIZE, HEADER_SIZE, Bytes, pack_facts, seal_rows
 
-__all__ = ["PacketEncoder"]
+__all__ = ["CALL_BYTES", "PacketEncoder"]
 
+CALL_BYTES = 65_507  # the largest message of UDP over IPv4, which the kernel then cuts up
 STAGE_BYTES = 1 << 18  # built at once: enough for numpy to be fast, and it stays in the cache
 
 
@@ -41,12 +42,12 @@ class PacketEncoder:
         size = layout.symbol_size
         data = memoryview(packet).cast("B")
         stage = self._stage(layout)
-        repair = np.empty((layout.m, layout.blocks, size), np.uint8)
+        repair = np.empty((layout.m, layout.blocks * size), np.uint8)
         encoding = self._encode(layout, data, repair)
         batches = -(-layout.sources // len(stage))
-        stripes = self._stripes(layout)
+        spans = len(self._spans(layout))
         for batch in range(batches):
-            for _ in range(batch * stripes // batches, (batch + 1) * stripes // batches):
+            for _ in range(batch * spans // batches, (batch + 1) * spans // batches):
                 next(encoding)
             first = batch * len(stage)
             count = min(len(stage), layout.sources - first)
@@ -60,27 +61,29 @@ class PacketEncoder:
 
     def _stage(self, layout: Layout) -> Bytes:
         stride = HEADER_SIZE + layout.symbol_size
-        stage = np.zeros((max(1, min(STAGE_BYTES // stride, layout.symbols)), stride), np.uint8)
+        # Whole multiples of what one call hands to the kernel, so that none is left half empty.
+        rows = max(1, STAGE_BYTES // (CALL_BYTES // stride * stride)) * (CALL_BYTES // stride)
+        stage = np.zeros((min(rows, layout.symbols), stride), np.uint8)
         stage[:, :FACTS_SIZE] = np.frombuffer(pack_facts(layout, self._instance), np.uint8)
         return stage
 
-    def _stripe_blocks(self, layout: Layout) -> int:
-        return max(1, self._codec.stripe_bytes // layout.symbol_size)
-
-    def _stripes(self, layout: Layout) -> int:
-        return -(-layout.blocks // self._stripe_blocks(layout))
+    def _spans(self, layout: Layout) -> list[slice]:
+        """Cut the rows of a packet into the spans that the codec likes best."""
+        row_bytes = layout.blocks * layout.symbol_size
+        span = self._codec.span(layout.symbol_size)
+        return [slice(at, min(at + span, row_bytes)) for at in range(0, row_bytes, span)]
 
     def _encode(self, layout: Layout, data: memoryview, repair: Bytes) -> Iterator[None]:
-        """Fill in the repair of one stripe after the other."""
-        size, step = layout.symbol_size, self._stripe_blocks(layout)
-        row_bytes = layout.blocks * size
-        for first in range(0, layout.blocks, step):
-            width = min(step, layout.blocks - first)
-            starts = range(first * size, layout.k * row_bytes, row_bytes)
-            rows = [bytes(data[at : at + width * size]).ljust(width * size, b"\0") for at in starts]
-            for row, encoded in enumerate(self._codec.encode(rows, layout.m)):
-                symbols = np.frombuffer(encoded, np.uint8).reshape(width, size)
-                repair[row, first : first + width] = symbols
+        """Fill in one span of the rows of repair after the other."""
+        row_bytes = layout.blocks * layout.symbol_size
+        starts = range(0, layout.k * row_bytes, row_bytes)
+        for span in self._spans(layout):
+            width = span.stop - span.start
+            rows = [bytes(data[at + span.start : at + span.stop]) for at in starts]
+            if len(rows[-1]) < width:  # nothing is sent for what is behind the end of the packet
+                rows = [row.ljust(width, b"\0") for row in rows]
+            for row, encoded in zip(repair, self._codec.encode(rows, layout.m), strict=True):
+                row[span] = np.frombuffer(encoded, np.uint8)
             yield
 
 

@@ -1,18 +1,19 @@
-"""Who sends: a restarted sender replaces itself, two senders at once are told apart from it."""
+"""Who sends: a restarted sender replaces itself, a second sender at once is told apart from it."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
 
-__all__ = ["SUCCESSION_SECONDS", "Links", "Source"]
+from eurydice_transport_udp.messages import Source
 
+__all__ = ["SILENCE_SECONDS", "SUCCESSION_SECONDS", "Links", "Rivals"]
+
+SILENCE_SECONDS = 1.0
+"""A link that is not heard for so long leaves its place to the next one that is."""
 SUCCESSION_SECONDS = 1.0
-"""For how long a replaced link may still be heard: what was under way, or out of order."""
+"""For how long two links may be heard at once: what was under way, or out of order."""
 REMEMBERED_LINKS = 64
-
-Source = tuple[str, int]
-"""Address and port that datagrams come from."""
 
 
 @dataclass(slots=True)
@@ -22,41 +23,57 @@ class Link:
     instance: int
     source: Source
     began: float
+    heard: float
 
     def __str__(self) -> str:
         host, port = self.source
         return f"link {self.instance:016x} from {host}:{port}"
 
 
-class Links:
-    """Remembers which link instances were heard, and since when.
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """Two links that are there at once: one keeps its place, the other is not wanted."""
 
-    Both of two senders are served: nothing here can tell which one is right, what is
-    refused would be lost for ever, and packets are sealed. But it is never meant, since
-    together they are faster than the rate that was set, so it is said.
+    holder: Link
+    other: Link
+
+    def __str__(self) -> str:
+        return f"{self.other}, while {self.holder} is there"
+
+
+class Links:
+    """Remembers which link instances were heard, and whose turn it is.
+
+    A restarted sender is a new link, and its former life is silent from then on. Two that
+    both go on are never meant: together they are faster than the rate that was set, and
+    one of them may be nobody's. The first keeps its place for as long as it is heard.
     """
 
     def __init__(self) -> None:
         self.begun = 0
         """How many link instances there were."""
         self._known: OrderedDict[int, Link] = OrderedDict()
-        self._newest: Link | None = None
+        self._holder: Link | None = None
 
-    def hear(self, instance: int, source: Source, now: float) -> str | None:
-        """Take note of a link; return a text if it should have ended, as a newer one began."""
-        newest = self._newest
-        if newest is not None and newest.instance == instance:
+    def hear(self, instance: int, source: Source, now: float) -> Rivals | None:
+        """Take note of a link; return the rivals if another one is there already."""
+        holder = self._holder
+        if holder is not None and holder.instance == instance:
+            holder.heard = now
             return None
-        known = self._known.get(instance)
-        if newest is None or known is None:
-            self._begin(Link(instance, source, now))
+        link = self._known.get(instance) or self._begin(Link(instance, source, now, now))
+        link.heard = now
+        if holder is None or now - holder.heard >= SILENCE_SECONDS:
+            self._holder = link
             return None
-        if now - newest.began < SUCCESSION_SECONDS:
-            return None
-        return f"{known}, and {newest}"
+        together = (now if link.began < holder.began else holder.heard) - max(
+            link.began, holder.began
+        )
+        return Rivals(holder, link) if together >= SUCCESSION_SECONDS else None
 
-    def _begin(self, link: Link) -> None:
+    def _begin(self, link: Link) -> Link:
         self.begun += 1
-        self._newest = self._known[link.instance] = link
+        self._known[link.instance] = link
         if len(self._known) > REMEMBERED_LINKS:
             self._known.popitem(last=False)
+        return link

@@ -73,7 +73,7 @@ class CollectorProcess:
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._closing.callback(self._control.close)
             buffer = (settings.buffer_packets, settings.buffer_size)
-            limits = (slots, settings.max_packet, *buffer)
+            limits = (slots, settings.max_packet, *buffer, int(settings.one_sender))
             with theirs:
                 self._spawn((data.fileno(), theirs.fileno(), fd), limits, settings)
         finally:

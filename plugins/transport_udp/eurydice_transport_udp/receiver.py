@@ -15,6 +15,7 @@ from eurydice_core.interfaces.transport import PacketReceiver
 from eurydice_transport_udp.assembly import Event, EventKind
 from eurydice_transport_udp.codec import codec_by_id
 from eurydice_transport_udp.layout import Layout
+from eurydice_transport_udp.packets import PacketMemory
 from eurydice_transport_udp.process import CollectorEnded, CollectorProcess
 from eurydice_transport_udp.repair import repair_packet
 from eurydice_transport_udp.settings import Settings
@@ -51,6 +52,7 @@ class UdpReceiver(PacketReceiver):
         self._socket = sock
         self._settings = settings
         self._process = CollectorProcess(sock, settings)
+        self._memory = PacketMemory(settings.max_packet)
         self._counts = Counter(packets=0, bytes=0, repaired=0, unrepairable=0)
         self._margin_percent = 100
         self._earlier: Counter[str] = Counter()
@@ -83,7 +85,7 @@ class UdpReceiver(PacketReceiver):
         kernel had no room; `repaired`: symbols computed; `margin_percent`: the repair left
         over in the worst block so far; `dropped`: whole packets nobody took in time;
         `lost_packets`: too little of them came; `links`: senders heard, each start of one
-        being another; `rival_datagrams`: came from one although a newer one is there.
+        being another; `rival_datagrams`: came from one while another is there.
         """
         counts = Counter(self._counts)
         counts.update(self._earlier)
@@ -119,7 +121,7 @@ class UdpReceiver(PacketReceiver):
         if repair is None:
             self._counts["unrepairable"] += 1
             return None
-        packet = slot.data[: layout.length].copy().data
+        packet = self._memory.copy(slot.data[: layout.length])
         self._counts["packets"] += 1
         self._counts["bytes"] += layout.length
         self._counts["repaired"] += repair.symbols
@@ -134,11 +136,13 @@ class UdpReceiver(PacketReceiver):
         self._earlier.update({**earlier, "kernel_drops": 0})  # the socket goes on counting these
 
     def _report_rivals(self, event: Event) -> None:
-        logger.warning(
-            "two senders use port {} at once: {}; both are received, and together they are faster"
-            " than [transport] rate says: stop one, or give it another [transport] port",
+        fate = "refused" if self._settings.one_sender else "received too"
+        logger.error(
+            "two senders use port {} at once; {} is {}: stop one, or give it and a receiver of its"
+            " own another [transport] port",
             self._settings.port,
             event.text,
+            fate,
         )
 
     def _report_refused(self) -> None:

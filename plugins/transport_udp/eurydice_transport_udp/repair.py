@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eurydice_transport_udp.arena import Slot
-from eurydice_transport_udp.assembly import missing_symbols
 from eurydice_transport_udp.codec import Codec
 from eurydice_transport_udp.layout import Layout
+from eurydice_transport_udp.open_packet import missing_symbols
 from eurydice_transport_udp.wire import Bytes
 
 __all__ = ["Repair", "repair_packet"]
@@ -42,38 +42,37 @@ def repair_packet(layout: Layout, slot: Slot, codec: Codec | None) -> Repair | N
             return None
         data = slot.data[: layout.symbols * layout.symbol_size]
         rows = data.reshape(layout.k + layout.m, layout.blocks * layout.symbol_size)
-        for first, stop in stripes(have, per_block, codec.stripe_bytes // layout.symbol_size):
-            if not restore(layout, rows, have[:, first], slice(first, stop), codec):
-                return None
+        for first, stop in alike(have, per_block):
+            start, end = first * layout.symbol_size, stop * layout.symbol_size
+            step = codec.span(layout.symbol_size)
+            for at in range(start, end, step):
+                span = slice(at, min(at + step, end))
+                if not restore(layout, rows[:, span], have[:, first], codec):
+                    return None
     return Repair(int(per_block.sum()), max(0, layout.m - worst) * 100 // layout.m)
 
 
-def stripes(have: Bytes, missing: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+def alike(have: Bytes, missing: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield runs of blocks that miss something, and the same."""
     first, blocks = 0, have.shape[1]
     while first < blocks:
         stop = first + 1
         if missing[first]:
-            while (
-                stop < blocks
-                and stop - first < most
-                and np.array_equal(have[:, stop], have[:, first])
-            ):
+            while stop < blocks and np.array_equal(have[:, stop], have[:, first]):
                 stop += 1
             yield first, stop
         first = stop
 
 
-def restore(layout: Layout, rows: Bytes, have: Bytes, blocks: slice, codec: Codec) -> bool:
+def restore(layout: Layout, rows: Bytes, have: Bytes, codec: Codec) -> bool:
     """Decode one stripe, and write what was missing where it belongs."""
-    span = slice(blocks.start * layout.symbol_size, blocks.stop * layout.symbol_size)
     present = np.flatnonzero(have)
-    data = {int(row): rows[row, span].tobytes() for row in present[present < layout.k]}
-    spare = {int(row) - layout.k: rows[row, span].tobytes() for row in present[present >= layout.k]}
+    data = {int(row): rows[row].tobytes() for row in present[present < layout.k]}
+    spare = {int(row) - layout.k: rows[row].tobytes() for row in present[present >= layout.k]}
     restored = codec.decode(layout.k, layout.m, data, spare)
     if restored is None:
         return False
     for row in range(layout.k):
         if row not in data:
-            rows[row, span] = np.frombuffer(restored[row], np.uint8)
+            rows[row] = np.frombuffer(restored[row], np.uint8)
     return True

@@ -17,7 +17,7 @@ from eurydice_core.errors import LinkDown, TransportError
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketSender
 from eurydice_transport_udp.codec import choose_codec
-from eurydice_transport_udp.encoder import PacketEncoder
+from eurydice_transport_udp.encoder import CALL_BYTES, PacketEncoder
 from eurydice_transport_udp.layout import MAX_LENGTH
 from eurydice_transport_udp.pace import Pace
 from eurydice_transport_udp.settings import UDP_OVER_IPV4, UDP_OVER_IPV6, Settings
@@ -27,7 +27,6 @@ from eurydice_transport_udp.wire import Bytes
 __all__ = ["UdpSender", "open_sender"]
 
 MAX_SEGMENTS = 64  # the kernel's limit of datagrams cut from one buffer
-MAX_CALL_BYTES = 65_507
 RETRY_SECONDS = 0.001
 PASSING = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ECONNREFUSED}
 NO_SEGMENTATION = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
@@ -104,7 +103,7 @@ class UdpSender(PacketSender):
 
     def _send_paced(self, datagrams: Bytes) -> None:
         size = datagrams.shape[1]
-        most = max(1, min(MAX_SEGMENTS, MAX_CALL_BYTES // size))
+        most = max(1, min(MAX_SEGMENTS, CALL_BYTES // size))
         at_once = self._pace.datagrams_at_once(size + self._overhead, most)
         for first in range(0, len(datagrams), at_once):
             batch = datagrams[first : first + at_once]

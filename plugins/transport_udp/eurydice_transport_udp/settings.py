@@ -94,6 +94,11 @@ class Settings(PluginSettings):
         ge=0,
         description="Most bytes of whole packets kept for a busy consumer; one packet always is.",
     )
+    one_sender: bool = Field(
+        default=True,
+        description="Refuse a second sender for as long as the first is heard (receiver); if"
+        " off, both are received, and reported all the same.",
+    )
     max_packet: Size = Field(
         default=64 * MEBIBYTE,
         ge=MEBIBYTE,

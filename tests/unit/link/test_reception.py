@@ -53,7 +53,7 @@ def test_a_link_without_trouble_has_nothing_to_tell(*, watched: bool) -> None:
         ),
         (
             "senders",
-            "two senders use this link at once, 1,234 datagrams of the older one",
+            "two senders use this link at once, 1,234 datagrams of the second one",
             replace(SOUND, transport={"rival_datagrams": 1234}),
         ),
         (
