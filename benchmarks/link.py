@@ -36,7 +36,7 @@ from eurydice_transport_udp import Settings, UdpTransport
 KEY = bytes(32)
 RATES = (1000, 4000, 0)
 MTUS = (1500, 9000)
-REPAIRS = (1, 10)
+REPAIRS = (0, 10)
 LEAST_SECONDS = 2.0
 CHUNK = 1 << 20
 SILENCE = 2.0

@@ -45,7 +45,7 @@ class PacketEncoder:
         repair = np.empty((layout.m, layout.blocks * size), np.uint8)
         encoding = self._encode(layout, data, repair)
         batches = -(-layout.sources // len(stage))
-        spans = len(self._spans(layout))
+        spans = len(self._spans(layout)) if layout.m else 0
         for batch in range(batches):
             for _ in range(batch * spans // batches, (batch + 1) * spans // batches):
                 next(encoding)

@@ -54,7 +54,7 @@ class Layout:
         return (
             self.blocks >= 1
             and 1 <= self.k <= MAX_ROWS
-            and 1 <= self.m <= MAX_ROWS
+            and 0 <= self.m <= MAX_ROWS
             and self.blocks <= self.sources
             and self.k == -(-self.sources // self.blocks)
             and self.k * self.symbol_size <= MAX_BLOCK_BYTES
@@ -109,6 +109,8 @@ def repair_rows(k: int, percent: int) -> int:
     A small block gets more than its share: its losses vary more, and one datagram
     alone, such as a heartbeat, is worth three copies.
     """
+    if percent == 0:
+        return 0
     return max(-(-k * percent // 100), min(2 + isqrt(k - 1), SMALL_BLOCK_REPAIR))
 
 

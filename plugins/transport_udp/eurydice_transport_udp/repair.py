@@ -49,7 +49,8 @@ def repair_packet(layout: Layout, slot: Slot, codec: Codec | None) -> Repair | N
                 span = slice(at, min(at + step, end))
                 if not restore(layout, rows[:, span], have[:, first], codec):
                     return None
-    return Repair(int(per_block.sum()), max(0, layout.m - worst) * 100 // layout.m)
+    left = max(0, layout.m - worst)
+    return Repair(int(per_block.sum()), left * 100 // layout.m if worst else 100)
 
 
 def alike(have: Bytes, missing: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

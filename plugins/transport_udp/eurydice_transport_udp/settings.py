@@ -41,9 +41,10 @@ class Settings(PluginSettings):
     )
     repair: int = Field(
         default=10,
-        ge=1,
+        ge=0,
         le=100,
-        description="Repair data sent in addition, in percent; about as much may be lost.",
+        description="Repair data sent in addition, in percent; about as much may be lost. 0 is"
+        " none at all, for a link that repairs by itself.",
     )
     rate: float = Field(
         default=1000,

@@ -209,6 +209,21 @@ def test_every_symbol_of_data_may_be_missing_where_repair_is_as_large(
     assert far.margins == [0]
 
 
+def test_link_without_repair_carries_just_the_data_and_loses_what_misses_any(
+    far: FarEnd, codec: Codec
+) -> None:
+    whole, broken = random_packet(200_000, 1), random_packet(200_000, 2)
+    plan = Plan(1408, 100, 0)
+    datagrams = datagrams_of(whole, codec, plan=plan)
+    assert len(datagrams) == 143
+    far.hear(datagrams)
+    far.hear(datagrams_of(broken, codec, plan=plan, number=1)[1:])
+    far.assembler.expire(now=2 * TIMEOUT)
+    far.consume()
+    assert far.packets == [whole]
+    assert (far.lost, far.margins) == ([1], [100])
+
+
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_exactly_what_repair_allows_may_be_missing(data: st.DataObject) -> None:

@@ -29,7 +29,7 @@ plans = st.builds(
     Plan,
     symbol_size=st.integers(1, 140).map(lambda units: units * 64),
     block_symbols=st.integers(16, 4096),
-    repair_percent=st.integers(1, 100),
+    repair_percent=st.integers(0, 100),
 )
 
 
