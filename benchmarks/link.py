@@ -22,6 +22,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -198,16 +199,26 @@ def send_packets(case: argparse.Namespace) -> dict[str, Any]:
         ranges=[(0, case.size)],
     )
     stream = uuid.uuid4()
-    with transport(case).sender() as sender:
+    with transport(case).sender() as sender, ThreadPoolExecutor(1) as link:
         began, before = go()
-        buffer = None  # used again, as the sender service does
-        for number in range(packets(case)):
+        buffers: list[bytearray | None] = [None, None]
+        flight: Future[None] | None = None
+        for number in range(packets(case)):  # sealed while the one before is on its way
             builder = PacketBuilder(
-                stream=stream, sequence=number, sent_at_ms=0, parts=[part], buffer=buffer
+                stream=stream,
+                sequence=number,
+                sent_at_ms=0,
+                parts=[part],
+                buffer=buffers[number % 2],
             )
-            buffer = builder.buffer
+            buffers[number % 2] = builder.buffer
             builder.slots[0][:] = data
-            sender.send(builder.sealed(KEY))
+            packet = builder.sealed(KEY)
+            if flight:
+                flight.result()
+            flight = link.submit(sender.send, packet)
+        if flight:
+            flight.result()
         return {
             "began": began,
             "cpu": cpu() - before,
