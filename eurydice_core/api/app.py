@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
@@ -21,6 +22,10 @@ from eurydice_core.api.context import Api
 from eurydice_core.api.destination import repair as destination_repair
 from eurydice_core.api.destination import routes as destination
 from eurydice_core.api.middleware import API_PREFIX, RequestMiddleware, route_path
+from eurydice_core.api.monitoring import routes as monitoring
+from eurydice_core.api.monitoring.monitor import Monitor, watched
+from eurydice_core.api.monitoring.requests import MeasureMiddleware
+from eurydice_core.api.monitoring.tallies import Tallies
 from eurydice_core.api.origin import repair as origin_repair
 from eurydice_core.api.origin import routes as origin
 from eurydice_core.api.paging import PageTokens
@@ -34,8 +39,15 @@ from eurydice_core.plugins import Kind
 __all__ = ["create_app"]
 
 ROUTERS: Final = {
-    Side.ORIGIN: (reference.router, shared.router, origin.router, origin_repair.router),
+    Side.ORIGIN: (
+        monitoring.router,
+        reference.router,
+        shared.router,
+        origin.router,
+        origin_repair.router,
+    ),
     Side.DESTINATION: (
+        monitoring.router,
         reference.router,
         shared.router,
         destination.router,
@@ -44,14 +56,18 @@ ROUTERS: Final = {
 }
 
 
-def create_app(installation: Installation) -> FastAPI:
+def create_app(installation: Installation, tallies_dir: Path | None = None) -> FastAPI:
     """Return the API of an opened installation, and the web plugins beside it.
+
+    Worker processes that serve together count in one directory, `tallies_dir`.
 
     Raises:
         EurydiceError: a plugin that the configuration names cannot be used.
     """
     side = installation.settings.side
     threads = Threads()
+    tallies = Tallies(installation.settings.state_dir / "tallies", tallies_dir)
+    installation = watched(installation, tallies)
     app = FastAPI(
         title=f"Eurydice {side} API",
         version=version("eurydice-core"),
@@ -64,8 +80,10 @@ def create_app(installation: Installation) -> FastAPI:
         threads=threads,
         authentication=Authentication(installation, threads),
         page_tokens=PageTokens(installation.settings.secret_key.get_secret_value()),
+        monitor=Monitor(installation, tallies, threads),
     )
     app.add_middleware(RequestMiddleware, trusted_proxies=installation.settings.api.trusted_proxies)
+    app.add_middleware(MeasureMiddleware, tallies=tallies)  # the last added goes around the others
     handle_problems(app)
     for router in ROUTERS[side]:
         app.include_router(router)
@@ -79,7 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         api: Api = app.state.eurydice
-        api.threads.close()
+        api.close()
 
 
 class _WebMount(Mount):

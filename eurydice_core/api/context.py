@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from eurydice_core.api.authentication import Authentication
+from eurydice_core.api.monitoring.monitor import Monitor
 from eurydice_core.api.paging import PageTokens
 from eurydice_core.api.threads import Threads
 from eurydice_core.db.accounts import Account
@@ -26,6 +27,12 @@ class Api:
     threads: Threads
     authentication: Authentication
     page_tokens: PageTokens
+    monitor: Monitor
+
+    def close(self) -> None:
+        """Wait for what runs, and end the threads."""
+        self.threads.close()
+        self.monitor.close()
 
 
 async def current_api(request: Request) -> Api:

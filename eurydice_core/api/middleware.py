@@ -18,8 +18,10 @@ from eurydice_core.db.accounts import Account
 
 __all__ = [
     "API_PREFIX",
+    "Network",
     "Peer",
     "RequestMiddleware",
+    "is_within",
     "joined_headers",
     "peer_of",
     "request_id_of",
@@ -63,14 +65,16 @@ class RequestMiddleware:
         answer = _Answer(scope, send)
         with logger.contextualize(request_id=state["request_id"]):
             started = time.perf_counter()
+            routed = with_slash(scope)
             try:
-                await self._app(with_slash(scope), receive, answer.send)
+                await self._app(routed, receive, answer.send)
             except Exception as error:
                 logger.exception("a bug ended this request")
                 if answer.status is not None:
                     raise  # too late for an answer: the server breaks the connection off
                 await problem(error)(scope, receive, answer.send)
             finally:
+                state["route"] = routed.get("route")  # for whoever goes around us
                 _log(scope, answer.status, time.perf_counter() - started)
                 current_request_id.reset(named)
 
@@ -143,12 +147,12 @@ def peer_of(scope: Scope, trusted: Sequence[Network]) -> Peer:
     client = scope.get("client")
     address = str(client[0]) if client else ""
     secure = scope.get("scheme") == "https"
-    if not _is_within(address, trusted):
+    if not is_within(address, trusted):
         return Peer(address, address, secure)
     headers = joined_headers(scope)
     forwarded = _listed(headers, "x-forwarded-for")
     # Each proxy appends whom it heard from: only what trusted ones appended is true.
-    user = next((hop for hop in reversed(forwarded) if not _is_within(hop, trusted)), address)
+    user = next((hop for hop in reversed(forwarded) if not is_within(hop, trusted)), address)
     protocols = _listed(headers, "x-forwarded-proto")
     return Peer(address, user[:45], protocols[-1].lower() == "https" if protocols else secure)
 
@@ -156,7 +160,7 @@ def peer_of(scope: Scope, trusted: Sequence[Network]) -> Peer:
 def request_id_of(scope: Scope, trusted: Sequence[Network]) -> str:
     """Return the name of a request; that of `X-Request-Id` counts from trusted proxies only."""
     client = scope.get("client")
-    if not client or not _is_within(str(client[0]), trusted):
+    if not client or not is_within(str(client[0]), trusted):
         return choose_request_id("")
     return choose_request_id(joined_headers(scope).get(HEADER.lower(), ""))
 
@@ -165,7 +169,8 @@ def _listed(headers: Mapping[str, str], name: str) -> list[str]:
     return [item.strip() for item in headers.get(name, "").split(",") if item.strip()]
 
 
-def _is_within(address: str, networks: Iterable[Network]) -> bool:
+def is_within(address: str, networks: Iterable[Network]) -> bool:
+    """Return whether an address is of one of these; what is none belongs nowhere."""
     try:
         parsed = ip_address(address)
     except ValueError:

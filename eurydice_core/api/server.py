@@ -7,6 +7,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eurydice_core import log
 from eurydice_core.api.app import create_app
+from eurydice_core.api.monitoring.tally_files import shared_directory
 from eurydice_core.config import Settings
 from eurydice_core.errors import EurydiceError, ServiceError
 from eurydice_core.installation import open_installation
@@ -40,7 +42,8 @@ def serve(settings: Settings) -> None:
         ServiceError: the port is in use, or a worker process failed for good.
     """
     with open_installation(settings) as installation:
-        create_app(installation)  # whatever is wrong is said here, once, before any worker
+        # Whatever is wrong is said here, once, before any worker.
+        create_app(installation).state.eurydice.close()
     host, port = settings.api.host, _free_port(settings.api.host, settings.api.port)
     server = Server(
         # Settings reach a worker as it is forked, or through a pipe: never in a command line.
@@ -57,7 +60,9 @@ def serve(settings: Settings) -> None:
     )
     logger.info("the API of the {} listens on http://{}:{}", settings.side, _bracketed(host), port)
     try:
-        server.serve(target_loader=partial(_load_worker, settings), wrap_loader=False)
+        with shared_directory(settings.state_dir / "tallies") as tallies_dir:
+            loader = partial(_load_worker, settings, tallies_dir)
+            server.serve(target_loader=loader, wrap_loader=False)
     except SystemExit as error:
         if error.code:
             raise ServiceError("the API stopped: a worker process fails again and again") from None
@@ -86,7 +91,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _load_worker(settings: Settings) -> ASGIApp:
+def _load_worker(settings: Settings, tallies_dir: Path) -> ASGIApp:
     """Return the application of a worker process, or end it with one line."""
     # A forked worker inherits the parent's handlers; told to stop before the server has
     # its own, it would go on.
@@ -99,7 +104,7 @@ def _load_worker(settings: Settings) -> ASGIApp:
         service="api",
     )
     try:
-        return Worker(settings)
+        return Worker(settings, tallies_dir)
     except EurydiceError as error:
         logger.critical("{}", error)
         sys.exit(1)
@@ -108,10 +113,10 @@ def _load_worker(settings: Settings) -> ASGIApp:
 class Worker:
     """The application, and the installation it works with, open until the server stops."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tallies_dir: Path) -> None:
         self._stack = ExitStack()
         installation = self._stack.enter_context(open_installation(settings))
-        self._app = create_app(installation)
+        self._app = create_app(installation, tallies_dir)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on everything; close the installation once the application has ended."""

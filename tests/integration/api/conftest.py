@@ -163,7 +163,7 @@ def make_bench(database_url: Callable[[Side], str], tmp_path: Path) -> Iterator[
             transport = httpx.ASGITransport(app, client=(client_address, 4711))
             client = httpx.AsyncClient(transport=transport, base_url="http://eurydice")
             stack.callback(lambda: runner.run(client.aclose()))
-            stack.callback(app.state.eurydice.threads.close)
+            stack.callback(app.state.eurydice.close)
             bench = Bench(app, installation, installation.storage, diary, runner, client)
             bench.user("alice")
             bench.sign_in("alice")

@@ -1,0 +1,155 @@
+"""What has to hold for this side to work, each looked at for itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from eurydice_core.db.facts import (
+    LAST_PACKET_RECEIVED_AT,
+    LAST_PACKET_SENT_AT,
+    LINK,
+    MAINTENANCE,
+    SENDER,
+    get_fact,
+    get_time,
+)
+from eurydice_core.db.schema import require_migrated
+from eurydice_core.installation import Installation
+from eurydice_core.interfaces.storage import HasFreeSpace
+from eurydice_core.link.reception import moment
+from eurydice_core.model.clock import Clock, utc_now
+from eurydice_core.model.quantities import format_duration, format_size
+from eurydice_core.model.states import Side
+
+__all__ = ["Health", "Result", "checks_of"]
+
+STALE_SECONDS: Final = 60.0
+"""Sender and receiver note every few seconds that they are there."""
+LATE: Final = 3
+"""So many times `[sender] heartbeat_every` without a packet is too long."""
+
+
+class Health(StrEnum):
+    """How something is; the worst last."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    """Users can work; somebody should look."""
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a check found."""
+
+    health: Health = Health.OK
+    reason: str = ""
+
+
+OK: Final = Result()
+Check = Callable[[], Result]
+"""Blocks; what it raises is a failure, and the reason of it."""
+
+
+def checks_of(installation: Installation, now: Clock = utc_now) -> Mapping[str, Check]:
+    """Return the checks of a side by name."""
+    link = _sender if installation.settings.side is Side.ORIGIN else _receiver
+    checks: dict[str, Check] = {
+        "database": lambda: _database(installation),
+        "migrations": lambda: _migrations(installation),
+        "storage": lambda: _storage(installation),
+        "disk": lambda: _disk(installation),
+        "link": lambda: link(installation, now()),
+    }
+    if isinstance(installation.storage, HasFreeSpace):
+        checks["storage_space"] = lambda: _storage_space(installation)
+    return checks
+
+
+def _database(installation: Installation) -> Result:
+    with installation.database.read() as session:
+        session.execute(text("SELECT 1"))
+    return OK
+
+
+def _migrations(installation: Installation) -> Result:
+    require_migrated(installation.database, installation.settings.side)
+    return OK
+
+
+def _storage(installation: Installation) -> Result:
+    installation.storage.check()
+    return OK
+
+
+def _disk(installation: Installation) -> Result:
+    path = installation.settings.state_dir
+    return _space(installation, "state_dir", shutil.disk_usage(path).free)
+
+
+def _storage_space(installation: Installation) -> Result:
+    storage = installation.storage
+    free = storage.free_space() if isinstance(storage, HasFreeSpace) else 0
+    return _space(installation, "the storage", free)
+
+
+def _space(installation: Installation, place: str, free: int) -> Result:
+    low = installation.settings.api.low_space
+    if free >= low:
+        return OK
+    return Result(
+        Health.DEGRADED,
+        f"{format_size(free)} are free in {place}, less than [api] low_space, {format_size(low)}",
+    )
+
+
+def _sender(installation: Installation, now: datetime) -> Result:
+    with installation.database.read() as session:
+        noted = get_fact(session, SENDER)
+        last = get_time(session, LAST_PACKET_SENT_AT)
+        if get_fact(session, MAINTENANCE):
+            return Result(Health.OK, "maintenance: the sender is held back")
+    allowed = LATE * installation.settings.sender.heartbeat_every
+    return _alive("sender", noted, now) or _recent(last, allowed, now)
+
+
+def _receiver(installation: Installation, now: datetime) -> Result:
+    with installation.database.read() as session:
+        noted = get_fact(session, LINK)
+        last = get_time(session, LAST_PACKET_RECEIVED_AT)
+    allowed = installation.settings.receiver.expect_packet_every
+    return _alive("receiver", noted, now) or _recent(last, allowed, now)
+
+
+def _alive(service: str, noted: Mapping[str, Any] | None, now: datetime) -> Result | None:
+    at = moment(noted.get("recorded_at")) if noted else None
+    if at is None:
+        return Result(Health.DEGRADED, f"the {service} never ran")
+    age = (now - at).total_seconds()
+    if age <= STALE_SECONDS:
+        return None
+    return Result(
+        Health.DEGRADED,
+        f"the {service} has noted nothing for {format_duration(age)}: it does not run, or it waits"
+        " for something; its log says for what",
+    )
+
+
+def _recent(last: datetime | None, allowed: float, now: datetime) -> Result:
+    if last is None:
+        return Result(Health.DEGRADED, "no packet has crossed yet")
+    age = (now - last).total_seconds()
+    if age <= allowed:
+        return OK
+    return Result(
+        Health.DEGRADED,
+        f"no packet for {format_duration(age)}, not even a heartbeat;"
+        f" longer than {format_duration(allowed)} is an alarm",
+    )

@@ -1,0 +1,68 @@
+"""What waits at the origin, user by user, for whoever watches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.orm import Session
+
+from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
+from eurydice_core.db.tables import User
+from eurydice_core.model.states import OutgoingState
+
+__all__ = ["Backlog", "backlog", "recently_ended"]
+
+ENDED = (OutgoingState.SUCCESS, OutgoingState.ERROR, OutgoingState.CANCELED)
+
+
+@dataclass(slots=True)
+class Backlog:
+    """What waits of one user."""
+
+    username: str
+    ranges: int = 0
+    bytes: int = 0
+    oldest: datetime | None = None
+    """When the range came that waits longest."""
+    transferables: dict[OutgoingState, int] = field(default_factory=dict)
+
+
+def backlog(session: Session) -> list[Backlog]:
+    """Return what waits, the users with most of it first; costs as much as the queue is long."""
+    pending = (
+        select(
+            User.username,
+            func.count(),
+            func.sum(OutgoingRange.size),
+            func.min(OutgoingRange.created_at),
+        )
+        .join(User, User.id == OutgoingRange.user_id)
+        # Written out, not bound: a partial index serves only where its condition is seen.
+        .where(OutgoingRange.state == literal_column("'PENDING'"))
+        .group_by(User.username)
+    )
+    users = {
+        row[0]: Backlog(row[0], row[1], int(row[2]), row[3]) for row in session.execute(pending)
+    }
+    unfinished = (
+        select(User.username, OutgoingTransferable.state, func.count())
+        .join(User, User.id == OutgoingTransferable.user_id)
+        .where(OutgoingTransferable.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
+        .group_by(User.username, OutgoingTransferable.state)
+    )
+    for username, state, count in session.execute(unfinished):
+        users.setdefault(username, Backlog(username)).transferables[state] = count
+    return sorted(users.values(), key=lambda user: (-user.bytes, user.username))
+
+
+def recently_ended(session: Session, since: datetime) -> Mapping[OutgoingState, int]:
+    """Return how many ended after a moment, and how."""
+    query = (
+        select(OutgoingTransferable.state, func.count())
+        .where(OutgoingTransferable.state.in_(ENDED), OutgoingTransferable.state_changed_at > since)
+        .group_by(OutgoingTransferable.state)
+    )
+    return dict.fromkeys(ENDED, 0) | {state: count for state, count in session.execute(query)}
