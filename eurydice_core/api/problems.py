@@ -20,6 +20,7 @@ from eurydice_core.errors import (
     EurydiceError,
     Gone,
     InvalidRequest,
+    KeyReused,
     NotAssociated,
     NotFound,
     QuotaExceeded,
@@ -79,10 +80,7 @@ class UploadInterrupted(InvalidRequest):
 
 
 class TooSlow(RequestError):
-    """The client sent nothing for too long."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"nothing came for {seconds:g} seconds: the upload was given up")
+    """The client sent nothing, or next to nothing, for too long."""
 
 
 STATUS: Final[Mapping[type[BaseException], int]] = {
@@ -95,6 +93,7 @@ STATUS: Final[Mapping[type[BaseException], int]] = {
     Conflict: 409,
     Gone: 410,
     TooLarge: 413,
+    KeyReused: 422,
     QuotaExceeded: 413,
     UnsupportedMediaType: 415,
     TooManyRequests: 429,

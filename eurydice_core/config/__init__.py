@@ -10,6 +10,7 @@ from eurydice_core.config.choices import PluginChoice, PluginList
 from eurydice_core.config.loader import Loaded, find_settings, load_settings
 from eurydice_core.config.settings import Settings
 from eurydice_core.config.tables import (
+    LARGEST_INLINE,
     ApiSettings,
     AssociationSettings,
     CleanerSettings,
@@ -22,6 +23,7 @@ from eurydice_core.config.tables import (
 )
 
 __all__ = [
+    "LARGEST_INLINE",
     "ApiSettings",
     "AssociationSettings",
     "CleanerSettings",

@@ -12,6 +12,7 @@ from eurydice_core.config.choices import Table, split_list
 from eurydice_core.model.quantities import RateLimit, Seconds, Size
 
 __all__ = [
+    "LARGEST_INLINE",
     "LARGEST_RANGE",
     "SMALLEST_RANGE",
     "ApiSettings",
@@ -35,6 +36,7 @@ DAY = 86400.0
 
 SMALLEST_RANGE = 5 * MIB  # the least that S3 takes as a part of a larger object
 LARGEST_RANGE = 30 * MIB
+LARGEST_INLINE = MIB
 
 
 def upper(value: object) -> object:
@@ -170,6 +172,27 @@ class UploadSettings(Table):
     max_size: Size = Field(default=50 * TIB, ge=0, description="Largest file that is taken.")
     idle_timeout: Seconds = Field(
         default=MINUTE, gt=0, description="An upload that sends nothing for this long has ended."
+    )
+    min_rate: Size = Field(
+        default=100,
+        ge=0,
+        description="An upload that brings fewer bytes a second, over `min_rate_window`, has"
+        " ended as well; 0 for no such limit.",
+    )
+    min_rate_window: Seconds = Field(
+        default=MINUTE, gt=0, description="How long an upload may be slower than that."
+    )
+    inline_size: Size = Field(
+        default=64 * 1024,
+        ge=0,
+        le=LARGEST_INLINE,
+        description="Files up to this size are kept in the database, which is faster, in place of"
+        " the storage; 0 for none.",
+    )
+    idempotency_age: Seconds = Field(
+        default=DAY,
+        gt=0,
+        description="How long an `Idempotency-Key` stands for the upload it came with first.",
     )
     throttle_rate: RateLimit = Field(
         default=None,

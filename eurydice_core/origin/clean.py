@@ -47,6 +47,7 @@ class OriginCleaner(Service):
             self.end_dead_reservations(),
             self.free(),
             self.trim(),
+            self.forget_keys(),
         )
         return max(counts) >= BATCH
 

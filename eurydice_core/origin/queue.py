@@ -12,8 +12,14 @@ from itertools import groupby
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
+from eurydice_core.config import LARGEST_INLINE
 from eurydice_core.db.engine import Database
-from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable, RevocationRow
+from eurydice_core.db.outgoing import (
+    OutgoingContent,
+    OutgoingRange,
+    OutgoingTransferable,
+    RevocationRow,
+)
 from eurydice_core.db.tables import User
 from eurydice_core.interfaces.scheduler import Pending
 from eurydice_core.model.queue import PendingRange, WaitingUser
@@ -109,6 +115,22 @@ class Queue:
             describe(*facts[transferable_id], [(item.offset, item.size) for item in group])
             for transferable_id, group in groupby(ranges, key=lambda item: item.transferable_id)
         ]
+
+    def contents(self, ranges: Sequence[PendingRange]) -> dict[uuid.UUID, bytes]:
+        """Return the bytes of those small files that the database keeps itself."""
+        found: dict[uuid.UUID, bytes] = {}
+        small = {
+            item.transferable_id for item in ranges if item.whole and item.size <= LARGEST_INLINE
+        }
+        with self._database.read() as session:
+            for ids in chunks(small):
+                rows = session.execute(
+                    select(OutgoingContent.transferable_id, OutgoingContent.data).where(
+                        OutgoingContent.transferable_id.in_(ids)
+                    )
+                )
+                found.update((row.transferable_id, row.data) for row in rows)
+        return found
 
     def revocations(self) -> list[tuple[int, Revocation]]:
         """Return revocations that were not sent yet, oldest first, with their row numbers."""

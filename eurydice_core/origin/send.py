@@ -149,9 +149,10 @@ class Sender(Service):
             buffer=self._buffers[turn],
         )
         self._buffers[turn] = builder.buffer
+        contents = self._queue.contents(load.ranges)
         for item, slot in zip(load.ranges, builder.slots, strict=True):
             try:
-                self._fill(item, slot)
+                self._fill(item, slot, contents.get(item.transferable_id))
             except ObjectMissing as error:
                 logger.error("transferable {} cannot be sent: {}", item.transferable_id, error)
                 if load.again:
@@ -161,7 +162,11 @@ class Sender(Service):
                 return None
         return builder.sealed(self._installation.seal_key)
 
-    def _fill(self, item: PendingRange, slot: memoryview) -> None:
+    def _fill(self, item: PendingRange, slot: memoryview, content: bytes | None) -> None:
+        """Bring a range's bytes into the packet; `content` has them where it is a small file."""
+        if content is not None:
+            slot[:] = content
+            return
         if not item.size:
             return
         key = range_key(item.transferable_id, item.offset)

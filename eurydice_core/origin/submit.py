@@ -7,19 +7,17 @@ the digests of the whole appear together.
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from loguru import logger
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.accounts import Account
-from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable, range_key
+from eurydice_core.db.outgoing import OutgoingTransferable, range_key
 from eurydice_core.errors import (
     Conflict,
     EurydiceError,
@@ -31,7 +29,19 @@ from eurydice_core.errors import (
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.storage import Buffer, ObjectWriter
 from eurydice_core.model.event import EventKind
-from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
+from eurydice_core.model.states import OutgoingState, RevocationReason
+from eurydice_core.model.transferable import Outgoing
+from eurydice_core.origin.catalogue import shown
+from eurydice_core.origin.digests import Digests
+from eurydice_core.origin.idempotency import Key, claim, confirm, release
+from eurydice_core.origin.quota import Reservation
+from eurydice_core.origin.records import (
+    StoredRange,
+    Upload,
+    queue_small_file,
+    range_row,
+    transferable_row,
+)
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.origin.state import refresh_states
 
@@ -40,15 +50,6 @@ __all__ = ["MAX_NAME", "Submission", "failure_reason"]
 MAX_NAME = 255  # characters
 HASH_IN_PARALLEL_FROM = 256 * 1024
 """Bytes; less is hashed sooner than it is handed to another thread."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRange:
-    """A range whose bytes are in the storage, durable once `durable` is done."""
-
-    offset: int
-    size: int
-    durable: Future[None] | None = None
 
 
 class Submission:
@@ -62,32 +63,75 @@ class Submission:
         name: str = "",
         metadata: Mapping[str, str] | None = None,
         size: int | None = None,
+        digests: Mapping[str, bytes] | None = None,
+        key: Key | None = None,
     ) -> None:
         """Begin; nothing is written before the first range is complete.
+
+        Args:
+            installation: the origin.
+            account: whose file it is.
+            name: the file's name.
+            metadata: what its user says of it.
+            size: how many bytes are to come, if that is known.
+            digests: what they must give, by the names of `eurydice_core.origin.digests`.
+            key: what stands for this upload, should its user try again; to be claimed first.
 
         Raises:
             TooLarge: the announced size is more than this side takes.
             InvalidRequest: the name is too long.
         """
-        self._limit = installation.settings.upload.max_size
+        settings = installation.settings.upload
+        self._limit = settings.max_size
         if size is not None and size > self._limit:
             raise TooLarge(self._limit)
         if len(name) > MAX_NAME:
             raise InvalidRequest(f"the name has {len(name)} characters; {MAX_NAME} is the most")
-        self.id = uuid.uuid4()
         self._installation = installation
-        self._account = account
-        self._name, self._metadata, self._size = name, dict(metadata or {}), size
-        self._range_size = installation.settings.upload.range_size
-        self._created_at = datetime.now(UTC)
+        self._upload = Upload(
+            account=account,
+            name=name,
+            metadata=dict(metadata or {}),
+            size=size,
+            range_size=settings.range_size,
+        )
+        self.id = self._upload.id
         self._received = 0
-        self._sha1, self._sha256 = hashlib.sha1(usedforsecurity=False), hashlib.sha256()
+        self._digests = Digests(digests or {})
+        self._key = key
         self._recorded = False
         self._held: StoredRange | None = None
         self._open: ExitStack | None = None
         self._writer: ObjectWriter | None = None
         self._start = 0
         self._threads: ThreadPoolExecutor | None = None
+        self.room: Reservation | None = None
+        """Of a user with a quota: what this upload may take of it."""
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key is to be claimed."""
+        return self._key is not None
+
+    def claim(self) -> Outgoing | None:
+        """Take the key, if there is one; return the transferable that it stands for already.
+
+        Raises:
+            KeyReused: it stands for an upload that announced something else.
+            Conflict: that upload still goes on.
+            Gone: what it made was removed meanwhile.
+        """
+        if self._key is None:
+            return None
+        lease = timedelta(seconds=self._installation.settings.cleaner.upload_timeout)
+        with self._installation.database.write() as session:
+            return claim(session, self._key, self.id, datetime.now(UTC), lease)
+
+    def unclaim(self) -> None:
+        """Let go of the key of an upload that is not begun after all."""
+        if self._key is not None:
+            with self._installation.database.write() as session:
+                release(session, self._key, self.id)
 
     def write(self, data: Buffer) -> None:
         """Take the next bytes.
@@ -95,6 +139,7 @@ class Submission:
         Raises:
             SizeMismatch: more came than were announced.
             TooLarge: more came than this side takes.
+            QuotaExceeded: more came than the user may have here.
             Conflict: the user took the transferable back meanwhile.
             StorageError: they cannot be kept.
         """
@@ -103,43 +148,55 @@ class Submission:
         hashed = self._hash(view)
         rest = view
         while len(rest):
-            taken = rest[: self._start + self._range_size - self._received]
+            taken = rest[: self._start + self._upload.range_size - self._received]
             self._into_range(taken)
             rest = rest[len(taken) :]
         if hashed is not None:
             hashed.result()
 
-    def finish(self) -> uuid.UUID:
-        """End the upload: the transferable is durable and queued when this returns its id.
+    def finish(self) -> Outgoing:
+        """End the upload: the transferable is durable and queued when this returns it.
 
         Raises:
             SizeMismatch: fewer bytes came than were announced.
+            DigestMismatch: other bytes came than were announced.
             Conflict: the user took the transferable back meanwhile.
             StorageError: the last range cannot be kept.
         """
-        if self._size is not None and self._received != self._size:
-            raise SizeMismatch(self._size, self._received)
-        self._size = self._received
+        self._check_end()
         self._close_range()
         last = self._held or StoredRange(0, 0)
         if last.durable is not None:
             last.durable.result()
         self._release_threads()
         with self._installation.database.write() as session:
-            row = self._record(session, last)
+            row = self._record(session, last, is_last=True)
             row.size = self._received
-            row.sha1, row.sha256 = self._sha1.digest(), self._sha256.digest()
+            row.sha1, row.sha256 = self._digests.sha1, self._digests.sha256
             row.submission_succeeded_at = datetime.now(UTC)
+            self._confirm(session)
         self._held = None
-        self._installation.events.tell(
-            EventKind.SUBMITTED,
-            username=self._account.username,
-            transferable_id=self.id,
-            name=self._name,
-            size=self._received,
-            sha256=self._sha256.hexdigest(),
-        )
-        return self.id
+        outgoing = shown(row)
+        self._tell_submitted(outgoing)
+        return outgoing
+
+    def finish_with(self, content: bytes) -> Future[Outgoing]:
+        """Take all of a small file at once, in place of `write` and `finish`.
+
+        Nothing is waited for: it is durable and queued once the future is done.
+
+        Raises:
+            SizeMismatch: it is not as long as was announced.
+            DigestMismatch: it is not what was announced.
+            TooLarge: it is more than this side takes.
+        """
+        self._check_length(len(content))
+        self._digests.update(content)
+        self._received = len(content)
+        self._check_end()
+        queued = self._installation.database.write_soon(partial(self._queue, content))
+        queued.add_done_callback(self._on_queued)
+        return queued
 
     def fail(self, reason: RevocationReason) -> None:
         """Give the upload up, keep nothing of it, and have the destination told."""
@@ -148,33 +205,63 @@ class Submission:
         now = datetime.now(UTC)
         with self._installation.database.write() as session:
             if not self._recorded:
-                session.add(self._row(now))
+                session.add(transferable_row(self._upload, now))
                 self._recorded = True
                 session.flush()
             revoke(session, self.id, reason, now)
+            if self._key is not None:
+                release(session, self._key, self.id)
         self._installation.events.tell(
             EventKind.FAILED,
-            username=self._account.username,
+            username=self._upload.account.username,
             transferable_id=self.id,
-            name=self._name,
+            name=self._upload.name,
             reason=reason,
         )
 
     def _check_length(self, received: int) -> None:
-        if self._size is not None and received > self._size:
-            raise SizeMismatch(self._size, received)
+        if self._upload.size is not None and received > self._upload.size:
+            raise SizeMismatch(self._upload.size, received)
         if received > self._limit:
             raise TooLarge(self._limit)
+        if self.room is not None:
+            self.room.cover(received)
+
+    def _check_end(self) -> None:
+        if self._upload.size is not None and self._received != self._upload.size:
+            raise SizeMismatch(self._upload.size, self._received)
+        self._digests.verify()
 
     def _hash(self, data: memoryview) -> Future[None] | None:
         """Hash the data; where it pays, one digest in another thread until the result is asked."""
         if len(data) < HASH_IN_PARALLEL_FROM:
-            self._sha1.update(data)
-            self._sha256.update(data)
-            return None
-        beside = self._beside().submit(self._sha1.update, data)
-        self._sha256.update(data)
-        return beside
+            return self._digests.update(data)
+        return self._digests.update(data, self._beside())
+
+    def _queue(self, content: bytes, session: Session) -> Outgoing:
+        """Queue a small file within a transaction that others share."""
+        self._confirm(session)
+        sha1, sha256 = self._digests.sha1, self._digests.sha256
+        return queue_small_file(session, self._upload, content, sha1, sha256)
+
+    def _confirm(self, session: Session) -> None:
+        if self._key is not None:
+            age = timedelta(seconds=self._installation.settings.upload.idempotency_age)
+            confirm(session, self._key, self.id, datetime.now(UTC) + age)
+
+    def _on_queued(self, queued: Future[Outgoing]) -> None:
+        if queued.exception() is None:
+            self._tell_submitted(queued.result())
+
+    def _tell_submitted(self, outgoing: Outgoing) -> None:
+        self._installation.events.tell(
+            EventKind.SUBMITTED,
+            username=self._upload.account.username,
+            transferable_id=outgoing.id,
+            name=outgoing.name,
+            size=outgoing.size,
+            sha256=outgoing.sha256.hex() if outgoing.sha256 else None,
+        )
 
     def _into_range(self, data: memoryview) -> None:
         if self._writer is None:
@@ -187,7 +274,7 @@ class Submission:
         self._received += len(data)
         if self._held is not None and self._held.durable is not None and self._held.durable.done():
             self._queue_held()
-        if self._received - self._start == self._range_size:
+        if self._received - self._start == self._upload.range_size:
             self._close_range()
 
     def _close_range(self) -> None:
@@ -197,7 +284,7 @@ class Submission:
             return
         self._queue_held()
         size = self._received - self._start
-        if size == self._range_size:
+        if size == self._upload.range_size:
             self._held = StoredRange(self._start, size, self._beside().submit(stack.close))
         else:
             stack.close()
@@ -238,53 +325,27 @@ class Submission:
         if self._threads is not None:
             self._threads.shutdown(wait=True)
 
-    def _record(self, session: Session, stored: StoredRange) -> OutgoingTransferable:
+    def _record(
+        self, session: Session, stored: StoredRange, *, is_last: bool = False
+    ) -> OutgoingTransferable:
         now = datetime.now(UTC)
         if self._recorded:
             row = session.get_one(OutgoingTransferable, self.id, with_for_update=True)
             if row.state in (OutgoingState.CANCELED, OutgoingState.ERROR):
                 raise Conflict("the transferable was revoked while it was being uploaded")
         else:
-            row = self._row(now)
+            row = transferable_row(self._upload, now)
             session.add(row)
             session.flush()  # before the range that points to it
         row.bytes_received += stored.size
         row.ranges_pending += 1
         row.received_at = now
-        session.add(self._range_row(stored, now))
+        size = self._received if is_last else self._upload.size
+        session.add(range_row(self._upload, stored, now, whole=stored.size == size))
         session.flush()
         refresh_states(session, [self.id], now)
         self._recorded = True
         return row
-
-    def _row(self, now: datetime) -> OutgoingTransferable:
-        return OutgoingTransferable(
-            id=self.id,
-            user_id=self._account.id,
-            created_at=self._created_at,
-            name=self._name,
-            user_provided_meta=self._metadata,
-            piece_size=self._range_size,
-            size=self._size,
-            bytes_received=0,
-            ranges_pending=0,
-            ranges_transferred=0,
-            ranges_canceled=0,
-            received_at=now,
-            state_changed_at=now,
-        )
-
-    def _range_row(self, stored: StoredRange, now: datetime) -> OutgoingRange:
-        return OutgoingRange(
-            transferable_id=self.id,
-            user_id=self._account.id,
-            byte_offset=stored.offset,
-            size=stored.size,
-            whole=self._size == stored.size,
-            stored=stored.size > 0,
-            state=RangeState.PENDING,
-            created_at=now,
-        )
 
 
 def failure_reason(error: BaseException) -> RevocationReason:

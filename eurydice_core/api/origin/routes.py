@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from eurydice_core.api.context import Api, CurrentAccount, CurrentApi, TransferableId
 from eurydice_core.api.filters import read_digest, read_states, read_time
+from eurydice_core.api.origin.admission import room_for, throttle
 from eurydice_core.api.origin.schemas import (
     Association,
     Figures,
@@ -21,6 +22,7 @@ from eurydice_core.api.origin.upload import begin, receive_body
 from eurydice_core.api.paging import PageRequest, fetch_page, read_page_request
 from eurydice_core.api.schemas import PROBLEMS, TransferableList
 from eurydice_core.api.shared import recent_since, require_metrics_permission
+from eurydice_core.api.upload_headers import announced_size
 from eurydice_core.db.accounts import Account
 from eurydice_core.installation import Installation
 from eurydice_core.model.event import EventKind
@@ -78,16 +80,23 @@ async def list_transferables(
     tags=[FILES],
     status_code=201,
     openapi_extra=BODY,
-    responses={status: PROBLEMS[status] for status in (400, 408, 409, 413, 415, 507)},
+    responses={
+        status: PROBLEMS[status] for status in (400, 408, 409, 410, 413, 415, 422, 429, 507)
+    },
 )
 async def create_transferable(
-    request: Request, api: CurrentApi, account: CurrentAccount
+    request: Request, response: Response, api: CurrentApi, account: CurrentAccount
 ) -> OutgoingTransferable:
     """Send a file: the body is its bytes."""
     submission = begin(request, api.installation, account)
-    timeout = api.installation.settings.upload.idle_timeout
-    id = await receive_body(request, submission, api.threads, timeout)
-    outgoing = await api.threads.run(_find, api.installation, account, id)
+    await throttle(api, account)
+    outgoing = await api.threads.run(submission.claim) if submission.has_key else None
+    if outgoing is None:
+        settings = api.installation.settings.upload
+        async with room_for(api, account, submission, announced_size(request.headers)):
+            outgoing = await receive_body(request, submission, api.threads, settings)
+    else:
+        response.headers["Idempotency-Replayed"] = "true"
     return OutgoingTransferable.of(outgoing, datetime.now(UTC))
 
 

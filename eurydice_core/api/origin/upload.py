@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import uuid
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,20 +11,22 @@ from fastapi import Request
 from loguru import logger
 from starlette.types import Receive
 
-from eurydice_core.api.metadata_headers import NAME, metadata_from_headers
+from eurydice_core.api.metadata_headers import metadata_from_headers, name_in
 from eurydice_core.api.problems import TooSlow, UnsupportedMediaType, UploadInterrupted
 from eurydice_core.api.threads import Threads
+from eurydice_core.api.upload_headers import announced_digests, announced_size, idempotency_key
+from eurydice_core.config import UploadSettings
 from eurydice_core.db.accounts import Account
 from eurydice_core.errors import InvalidRequest
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import RevocationReason
+from eurydice_core.model.transferable import Outgoing
 from eurydice_core.origin.submit import Submission, failure_reason
 
 __all__ = ["begin", "receive_body"]
 
 CONTENT_TYPE: Final = "application/octet-stream"
 BATCH: Final = 2**20  # bytes; large enough that changing threads costs nothing beside them
-INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 
 Batch = Sequence[bytes]
 
@@ -38,45 +39,56 @@ def begin(request: Request, installation: Installation, account: Account) -> Sub
         TooLarge: the announced length is more than this side takes.
         InvalidRequest: the headers make no sense.
     """
-    _check_content_type(request)
-    metadata = metadata_from_headers(request.headers.raw)
+    headers = request.headers
+    _check_content_type(headers.get("content-type", ""))
+    metadata = metadata_from_headers(headers.raw)
+    size, digests = announced_size(headers), announced_digests(headers)
+    announced = {**metadata, **digests, "size": size}
     return Submission(
         installation,
         account,
-        name=metadata.get(NAME, ""),
+        name=name_in(metadata),
         metadata=metadata,
-        size=_announced_size(request),
+        size=size,
+        digests=digests,
+        key=idempotency_key(headers, account, announced),
     )
 
 
 async def receive_body(
-    request: Request, submission: Submission, threads: Threads, idle_timeout: float
-) -> uuid.UUID:
-    """Take a request's body, and return the id of the transferable, durable and queued.
+    request: Request, submission: Submission, threads: Threads, settings: UploadSettings
+) -> Outgoing:
+    """Take a request's body, and return the transferable, durable and queued.
 
     Whatever goes wrong, the submission is given up and its user is told.
 
     Raises:
         UploadInterrupted: the client went away.
-        TooSlow: it sent nothing for too long.
+        TooSlow: it sent nothing, or next to nothing, for too long.
         EurydiceError: what the submission raises.
     """
+    body = _Body(request.receive, settings)
     try:
-        await _write_all(_Body(request.receive, idle_timeout), submission, threads)
+        first = await body.batch()
+        if body.is_over and sum(map(len, first)) <= settings.inline_size:
+            queued = submission.finish_with(b"".join(first))
+            return await asyncio.shield(asyncio.wrap_future(queued))
+        await _write_all(first, body, submission, threads)
         return await threads.run(submission.finish)
     except BaseException as error:
         await _give_up(submission, threads, _reason(error))
         raise
 
 
-async def _write_all(body: _Body, submission: Submission, threads: Threads) -> None:
+async def _write_all(batch: Batch, body: _Body, submission: Submission, threads: Threads) -> None:
     """Write each batch while the next one is being received."""
     writing: asyncio.Task[None] | None = None
     try:
-        while batch := await body.batch():
+        while batch:
             if writing is not None:
                 await writing
             writing = asyncio.create_task(threads.run(_write, submission, batch))
+            batch = await body.batch()
     finally:
         if writing is not None:
             # Also where the body broke off: nothing else may touch the submission before.
@@ -93,16 +105,17 @@ def _write(submission: Submission, batch: Batch) -> None:
 class _Body:
     """A request's body, some of it at a time."""
 
-    def __init__(self, receive: Receive, idle_timeout: float) -> None:
+    def __init__(self, receive: Receive, settings: UploadSettings) -> None:
         self._receive = receive
-        self._idle_timeout = idle_timeout
-        self._more = True
+        self._idle_timeout = settings.idle_timeout
+        self._pace = _Pace(settings.min_rate, settings.min_rate_window)
+        self.is_over = False
 
     async def batch(self) -> Batch:
         """Return the next bytes as they came, about `BATCH` of them; none at the end."""
         batch: list[bytes] = []
         size = 0
-        while self._more and size < BATCH:
+        while not self.is_over and size < BATCH:
             chunk = await self._chunk()
             if chunk:
                 batch.append(chunk)
@@ -110,16 +123,46 @@ class _Body:
         return batch
 
     async def _chunk(self) -> bytes:
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._idle_timeout):
                 message = await self._receive()
         except TimeoutError:
-            raise TooSlow(self._idle_timeout) from None
+            raise TooSlow(f"nothing came for {self._idle_timeout:g} seconds") from None
         if message["type"] == "http.disconnect":
             raise UploadInterrupted
-        self._more = message.get("more_body", False)
+        self.is_over = not message.get("more_body", False)
         chunk: bytes = message.get("body", b"")
+        if not self.is_over:
+            self._pace.check(len(chunk), time.monotonic() - began)
         return chunk
+
+
+class _Pace:
+    """How fast a client is; only while we wait for it."""
+
+    def __init__(self, least: int, window: float) -> None:
+        self._least = least
+        self._window = window
+        self._seconds = 0.0
+        self._size = 0
+
+    def check(self, size: int, seconds: float) -> None:
+        """Count what came, and how long it was waited for.
+
+        Raises:
+            TooSlow: less came within a window than should have.
+        """
+        self._size += size
+        self._seconds += seconds
+        if self._seconds < self._window:
+            return
+        if self._size < self._least * self._seconds:
+            raise TooSlow(
+                f"{self._size} bytes came within {self._seconds:.0f} seconds;"
+                f" {self._least} a second is the least"
+            )
+        self._size, self._seconds = 0, 0.0
 
 
 async def _give_up(submission: Submission, threads: Threads, reason: RevocationReason) -> None:
@@ -137,27 +180,10 @@ def _reason(error: BaseException) -> RevocationReason:
     return failure_reason(error)
 
 
-def _check_content_type(request: Request) -> None:
-    announced = request.headers.get("content-type", "")
+def _check_content_type(announced: str) -> None:
     if not announced:
         raise InvalidRequest(f"send the header 'Content-Type: {CONTENT_TYPE}'")
     if announced.strip().lower() != CONTENT_TYPE:
         raise UnsupportedMediaType(
             f"files are sent as 'Content-Type: {CONTENT_TYPE}', not {announced[:100]!r}"
         )
-
-
-def _announced_size(request: Request) -> int | None:
-    """Return the body's length where one is announced that can be believed."""
-    coding = request.headers.get("transfer-encoding", "")
-    length = request.headers.get("content-length", "").strip()
-    if coding.strip().lower() == "chunked":
-        if length:
-            logger.warning("an upload is chunked and has a Content-Length, which is ignored")
-        return None
-    if not length:
-        return None
-    if not INTEGER.fullmatch(length):
-        raise InvalidRequest(f"Content-Length must be a number, is {length[:40]!r}")
-    size = int(length[:30])
-    return None if size < 0 else size

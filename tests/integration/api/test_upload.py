@@ -59,7 +59,7 @@ def test_an_upload_is_answered_with_the_transferable(origin):
 
 @pytest.mark.parametrize("size", [0, 1, 5 * MIB, 5 * MIB + 1, 12 * MIB])
 def test_a_body_is_stored_in_ranges_and_nothing_of_it_changes(make_bench, size):
-    bench = make_bench(Side.ORIGIN, upload={"range_size": "5MiB"})
+    bench = make_bench(Side.ORIGIN, upload={"range_size": "5MiB", "inline_size": 0})
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     response = bench.upload(content)
     assert response.status_code == 201
@@ -180,7 +180,7 @@ class FailingStorage(MemoryStorage):
 )
 def test_a_storage_that_fails_fails_the_upload(make_bench, error, status, reason):
     storage = FailingStorage()
-    bench = make_bench(Side.ORIGIN, shelf=storage)
+    bench = make_bench(Side.ORIGIN, shelf=storage, upload={"inline_size": 0})
     storage.error = error
     response = bench.upload(b"hello")
     assert response.status_code == status

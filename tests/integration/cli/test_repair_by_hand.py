@@ -80,7 +80,7 @@ class Link:
     def submit(self, content):
         submission = Submission(self.origin, self.origin.accounts.add("alice"), name="report.pdf")
         submission.write(content)
-        return submission.finish()
+        return submission.finish().id
 
     def send(self):
         while self.sender.step():

@@ -22,6 +22,7 @@ from eurydice_core.hookspecs import Context
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.scheduler import Pending, Scheduler
 from eurydice_core.interfaces.transport import PacketReceiver, PacketSender
+from eurydice_core.leases import Leases
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import Side
 from eurydice_core.origin.send import Sender
@@ -106,7 +107,7 @@ class Sides:
         submission = Submission(self.origin, user or self.user, **{"name": "file", **more})
         for start in range(0, len(data), 37):
             submission.write(data[start : start + 37])
-        return str(submission.finish())
+        return str(submission.finish().id)
 
     def send(self) -> list[bytes]:
         """Let the sender work until it has nothing to do; return what the wire took."""
@@ -170,6 +171,8 @@ def make_installation(
             )
             database = Database(url)
             stack.callback(database.dispose)
+            leases = Leases(database, tmp_path)
+            stack.callback(leases.close)
             return Installation(
                 settings=small(settings),
                 plugins=discover(),
@@ -178,6 +181,7 @@ def make_installation(
                 storage=MemoryStorage(),
                 accounts=Accounts(database),
                 events=EventStream(side, []),
+                leases=leases,
             )
 
         yield make
