@@ -32,16 +32,16 @@ def backlog(session: Session) -> list[Backlog]:
     """Return what is coming, the users with most of it first."""
     query = (
         select(
-            func.coalesce(User.username, ""),
+            User.username,
             func.count(),
             func.sum(IncomingTransferable.bytes_received),
         )
         .join(OriginProfile, OriginProfile.profile == IncomingTransferable.profile)
         .outerjoin(User, User.id == OriginProfile.user_id)
         .where(IncomingTransferable.state == IncomingState.ONGOING)
-        .group_by(func.coalesce(User.username, ""))
+        .group_by(User.username)
     )
-    users = [Backlog(name, count, int(size)) for name, count, size in session.execute(query)]
+    users = [Backlog(name or "", count, int(size)) for name, count, size in session.execute(query)]
     return sorted(users, key=lambda user: (-user.bytes, user.username))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import uuid
 from collections import namedtuple
 from datetime import timedelta
 
@@ -20,10 +21,11 @@ from eurydice_core.db.facts import (
     set_fact,
     set_time,
 )
+from eurydice_core.db.incoming import IncomingTransferable, OriginProfile
 from eurydice_core.errors import DatabaseUnavailable, StorageError, StorageFull
 from eurydice_core.interfaces.storage import HasFreeSpace
 from eurydice_core.model.clock import utc_now
-from eurydice_core.model.states import Side
+from eurydice_core.model.states import IncomingState, Side
 from eurydice_core.testing.fakes.storage import MemoryStorage
 
 Usage = namedtuple("Usage", "total used free")
@@ -167,6 +169,34 @@ def test_the_receivers_figures_are_told(destination):
     assert found["eurydice_stream_packets", "8"] == 8
     assert ("eurydice_stream_packets", "3") not in found
     assert found["eurydice_expect_packet_every_seconds",] == 300
+
+
+def test_what_is_coming_is_told_by_user_and_of_strangers_together(destination):
+    account = destination.installation.accounts.find("alice")
+    now = utc_now()
+    with destination.installation.database.write() as session:
+        session.add(OriginProfile(profile=b"a" * 8, user_id=account.id, created_at=now))
+        for letter in (b"b", b"c"):
+            session.add(OriginProfile(profile=letter * 8, created_at=now))
+        session.flush()
+        for number, profile in enumerate([b"a" * 8, b"b" * 8, b"c" * 8, b"a" * 8]):
+            session.add(
+                IncomingTransferable(
+                    id=uuid.uuid4(),
+                    profile=profile,
+                    created_at=now,
+                    received_at=now,
+                    bytes_received=10**number,
+                    state=IncomingState.ERROR if number == 3 else IncomingState.ONGOING,
+                    finished_at=now if number == 3 else None,
+                )
+            )
+    found = samples(destination)
+    assert found["eurydice_incoming_transferables", "alice"] == 1
+    assert found["eurydice_incoming_bytes", "alice"] == 1
+    assert found["eurydice_incoming_transferables", ""] == 2
+    assert found["eurydice_incoming_bytes", ""] == 110
+    assert found["eurydice_recent_transferables", "ERROR"] == 1
 
 
 def test_latencies_are_told(origin):
