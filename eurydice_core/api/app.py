@@ -16,11 +16,12 @@ from fastapi import FastAPI
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
-from eurydice_core.api import reference, shared
+from eurydice_core.api import reference, shared, sign_in
 from eurydice_core.api.authentication import Authentication
 from eurydice_core.api.context import Api
 from eurydice_core.api.destination import repair as destination_repair
 from eurydice_core.api.destination import routes as destination
+from eurydice_core.api.door import ApiDoor
 from eurydice_core.api.middleware import API_PREFIX, RequestMiddleware, route_path
 from eurydice_core.api.monitoring import routes as monitoring
 from eurydice_core.api.monitoring.monitor import Monitor, watched
@@ -43,6 +44,7 @@ ROUTERS: Final = {
         monitoring.router,
         reference.router,
         shared.router,
+        sign_in.router,
         origin.router,
         origin_repair.router,
     ),
@@ -50,6 +52,7 @@ ROUTERS: Final = {
         monitoring.router,
         reference.router,
         shared.router,
+        sign_in.router,
         destination.router,
         destination_repair.router,
     ),
@@ -75,10 +78,12 @@ def create_app(installation: Installation, tallies_dir: Path | None = None) -> F
         redirect_slashes=False,  # both ways of writing a path are answered
         lifespan=_lifespan,
     )
+    authentication = Authentication(installation, threads)
     app.state.eurydice = Api(
         installation=installation,
         threads=threads,
-        authentication=Authentication(installation, threads),
+        authentication=authentication,
+        door=ApiDoor(authentication, installation.settings.api),
         page_tokens=PageTokens(installation.settings.secret_key.get_secret_value()),
         monitor=Monitor(installation, tallies, threads),
     )

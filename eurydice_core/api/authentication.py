@@ -1,30 +1,45 @@
-"""Who is asking: an API token, or whom the configured authenticators recognise."""
+"""Who is asking: an API token, whom the authenticators recognise, or a browser's session."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from loguru import logger
 from starlette.types import Scope
 
+from eurydice_core.api.cookies import session_token
+from eurydice_core.api.csrf import SAFE, csrf_token, require_own_site, require_token
 from eurydice_core.api.middleware import Peer, joined_headers
-from eurydice_core.api.passwords import PasswordCheck
+from eurydice_core.api.passwords import PasswordCheck, PasswordsFrom
 from eurydice_core.api.problems import NotAuthenticated
 from eurydice_core.api.threads import Threads
 from eurydice_core.db.accounts import Account
+from eurydice_core.db.sessions import Sessions
 from eurydice_core.errors import Conflict, InvalidRequest
 from eurydice_core.installation import Installation
 from eurydice_core.model.clock import utc_now
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.identity import AuthenticationRequest, Identity
 
-__all__ = ["Authentication"]
+__all__ = ["Authentication", "Caller"]
 
 TOKEN: Final = "token"  # noqa: S105 (the name of a scheme)
 BEARER: Final = "bearer"
 AWAY_AFTER: Final = timedelta(minutes=30)
 """A request after this long without one is told as a sign-in: every request carries credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking, and what said so."""
+
+    account: Account
+    by_token: bool = False
+    session: str | None = None
+    """The secret of the browser's session, if that is what said so."""
 
 
 class Authentication:
@@ -33,8 +48,11 @@ class Authentication:
     def __init__(self, installation: Installation, threads: Threads) -> None:
         self._accounts = installation.accounts
         self._events = installation.events
+        self._settings = installation.settings.api
+        self._secret_key = installation.settings.secret_key.get_secret_value()
         self._threads = threads
         self._check_password = PasswordCheck(installation)
+        self._sessions = Sessions(installation.database, self._settings.session_age)
         self._authenticators = [
             installation.plugins.create_authenticator(
                 name, installation.settings.auth.options_of(name), installation.context
@@ -49,6 +67,22 @@ class Authentication:
 
         Raises:
             NotAuthenticated: nobody's, as far as we know.
+            PasswordsLocked: it has a password, and none is looked at for now.
+            Forbidden: another site's page made a browser send it.
+        """
+        caller = await self.caller(scope)
+        if caller is None:
+            raise NotAuthenticated(self._challenges)
+        if caller.session is not None and scope["method"] not in SAFE:
+            require_token(self._secret_key, caller.session, joined_headers(scope))
+        return caller.account
+
+    async def caller(self, scope: Scope) -> Caller | None:
+        """Return who is asking, None if nobody knows; CSRF tokens are not looked at.
+
+        Raises:
+            PasswordsLocked: there is a password, and none is looked at for now.
+            CrossSite: another site's page made a browser ask for a change.
         """
         headers = joined_headers(scope)
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -56,20 +90,88 @@ class Authentication:
             account = await self._threads.run(self._by_token, token.strip())
             # Bearer tokens are not ours alone: an authenticator may know this one.
             if account is not None or scheme.lower() == TOKEN:
-                return self._known(account)
+                return None if account is None else Caller(account, by_token=True)
+        caller = await self._ask(scope, headers, session_token(headers))
+        if caller is not None:
+            self.require_own_site(scope, headers)
+        return caller
+
+    async def sign_in(self, scope: Scope, authorization: str | None = None) -> str | None:
+        """Open a session for whom the authenticators recognise, in place of the browser's.
+
+        Return its secret, None if nobody is recognised. API tokens open none: a session may
+        outlive them. `authorization` stands in for the request's own header.
+
+        Raises:
+            PasswordsLocked: there is a password, and none is looked at for now.
+            CrossSite: another site's page made a browser ask for it.
+        """
+        headers = joined_headers(scope)
+        if authorization is not None:
+            headers["authorization"] = authorization
+        self.require_own_site(scope, headers)
+        caller = await self._ask(scope, headers, None)
+        if caller is None:
+            return None
+        scope["state"]["account"] = caller.account
+        replaced = session_token(headers)
+        return await self._threads.run(self._sessions.open, caller.account, replaced)
+
+    async def sign_out(self, session: str) -> None:
+        """End a session."""
+        await self._threads.run(self._sessions.close, session)
+
+    def csrf_token(self, session: str) -> str:
+        """Return the token that must come with what a session changes."""
+        return csrf_token(self._secret_key, session)
+
+    def require_csrf(self, scope: Scope, session: str) -> None:
+        """Return if what a session changes is meant.
+
+        Raises:
+            Forbidden: it may not be.
+        """
+        headers = joined_headers(scope)
+        self.require_own_site(scope, headers)
+        require_token(self._secret_key, session, headers)
+
+    def require_own_site(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        """Return unless another site's page asks for a change.
+
+        Raises:
+            CrossSite: one does.
+        """
+        if scope["method"] not in SAFE:
+            peer: Peer = scope["state"]["peer"]
+            require_own_site(headers, peer.host, self._settings.trusted_origins)
+
+    async def _ask(
+        self, scope: Scope, headers: Mapping[str, str], session: str | None
+    ) -> Caller | None:
         peer: Peer = scope["state"]["peer"]
+        passwords = PasswordsFrom(self._check_password, peer.user_address)
         request = AuthenticationRequest(
             headers=headers,
             client=peer.address,
             secure=peer.secure,
-            check_password=self._check_password,
+            check_password=passwords,
         )
-        return self._known(await self._threads.at_door(self._by_authenticators, request))
+        # Whoever brings no credentials of their own needs no password checked, and waits for none.
+        run = self._threads.at_door if "authorization" in headers else self._threads.run
+        caller = await run(self._recognised, request, session)
+        if passwords.locked is not None and (caller is None or caller.session is not None):
+            raise passwords.locked
+        return caller
 
-    def _known(self, account: Account | None) -> Account:
-        if account is None:
-            raise NotAuthenticated(self._challenges)
-        return account
+    def _recognised(self, request: AuthenticationRequest, session: str | None) -> Caller | None:
+        """Ask the authenticators first: what a proxy says now counts for more than a cookie."""
+        account = self._by_authenticators(request)
+        if account is None and session is not None:
+            account = self._sessions.account(session)
+            if account is not None:
+                self._note(account)
+                return Caller(account, session=session)
+        return None if account is None else Caller(account)
 
     def _by_token(self, token: str) -> Account | None:
         account = self._accounts.by_token(token)

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from eurydice_core.api.authentication import Authentication
+from eurydice_core.api.door import ApiDoor
 from eurydice_core.api.monitoring.monitor import Monitor
 from eurydice_core.api.paging import PageTokens
 from eurydice_core.api.threads import Threads
@@ -26,6 +27,7 @@ class Api:
     installation: Installation
     threads: Threads
     authentication: Authentication
+    door: ApiDoor
     page_tokens: PageTokens
     monitor: Monitor
 

@@ -43,6 +43,8 @@ class Peer:
     """The user's, as far as trusted proxies tell."""
     secure: bool
     """Whether the user's connection is encrypted."""
+    host: str = ""
+    """What the user calls this side, as in `Host`."""
 
 
 class RequestMiddleware:
@@ -59,6 +61,7 @@ class RequestMiddleware:
             return
         state = scope.setdefault("state", {})
         state["api"] = scope["app"]
+        state["door"] = scope["app"].state.eurydice.door
         state["peer"] = peer_of(scope, self._trusted)
         state["request_id"] = request_id_of(scope, self._trusted)
         named = current_request_id.set(state["request_id"])
@@ -147,14 +150,42 @@ def peer_of(scope: Scope, trusted: Sequence[Network]) -> Peer:
     client = scope.get("client")
     address = str(client[0]) if client else ""
     secure = scope.get("scheme") == "https"
-    if not is_within(address, trusted):
-        return Peer(address, address, secure)
     headers = joined_headers(scope)
-    forwarded = _listed(headers, "x-forwarded-for")
-    # Each proxy appends whom it heard from: only what trusted ones appended is true.
-    user = next((hop for hop in reversed(forwarded) if not is_within(hop, trusted)), address)
+    host = headers.get("host", "")
+    if not is_within(address, trusted):
+        return Peer(address, address, secure, host)
+    # What each proxy appends is what it heard itself: only what trusted ones appended is true.
     protocols = _listed(headers, "x-forwarded-proto")
-    return Peer(address, user[:45], protocols[-1].lower() == "https" if protocols else secure)
+    hosts = _listed(headers, "x-forwarded-host")
+    return Peer(
+        address,
+        _user_address(_listed(headers, "x-forwarded-for"), address, trusted),
+        protocols[-1].lower() == "https" if protocols else secure,
+        hosts[-1] if hosts else host,
+    )
+
+
+def _user_address(forwarded: Sequence[str], address: str, trusted: Sequence[Network]) -> str:
+    """Return the last address before the trusted proxies; what is no address tells nothing."""
+    for hop in reversed(forwarded):
+        hop_address = _without_port(hop)
+        if hop_address is None:
+            break
+        address = hop_address
+        if not is_within(address, trusted):
+            break
+    return address
+
+
+def _without_port(hop: str) -> str | None:
+    """Return the address of `192.0.2.1:4711`, `[2001:db8::1]:4711`, or either without a port."""
+    host = hop[1:].partition("]")[0] if hop.startswith("[") else hop
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        return str(ip_address(host[:45]))
+    except ValueError:
+        return None
 
 
 def request_id_of(scope: Scope, trusted: Sequence[Network]) -> str:

@@ -1,9 +1,10 @@
-"""Password checks that stay fast: one that was right a moment ago is not computed again.
+"""Password checks that stay fast, and that nobody can try for ever.
 
 argon2 takes 50 ms on purpose, and clients of HTTP Basic send the password with every
-request. What is remembered is a keyed digest under a key that lives and dies with the
-process; the account's password hash is part of it, so that a new password, or an account
-that was switched off, counts at once.
+request: one that was right a moment ago is not computed again. What is remembered is a
+keyed digest under a key that lives and dies with the process; the account's password hash
+is part of it, so that a new password, or an account that was switched off, counts at once.
+Wrong ones are counted, and after too many none is computed for a while, right or wrong.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Final
 from blake3 import blake3
 from sqlalchemy import select
 
+from eurydice_core.db.lockout import Lockout, LockoutRules
 from eurydice_core.db.tables import User
+from eurydice_core.errors import PasswordsLocked
 from eurydice_core.installation import Installation
 
-__all__ = ["PasswordCheck"]
+__all__ = ["PasswordCheck", "PasswordsFrom"]
 
 REMEMBERED_SECONDS: Final = 60.0
 REMEMBERED: Final = 1000  # checks
@@ -30,24 +33,42 @@ class PasswordCheck:
     """Whether a password is a user's."""
 
     def __init__(self, installation: Installation) -> None:
+        settings = installation.settings.api
         self._accounts = installation.accounts
         self._database = installation.database
+        self._lockout = Lockout(
+            installation.database,
+            LockoutRules(
+                attempts=settings.lockout_attempts,
+                window=settings.lockout_window,
+                duration=settings.lockout_duration,
+            ),
+        )
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._right: OrderedDict[bytes, float] = OrderedDict()
         """When each check that succeeded is forgotten, the oldest first."""
 
-    def __call__(self, username: str, password: str) -> bool:
-        """Tell whether this is the user's password; blocking."""
+    def __call__(self, username: str, password: str, address: str = "") -> bool:
+        """Tell whether this is the user's password; blocking.
+
+        Raises:
+            PasswordsLocked: there were too many wrong ones for this name from this address.
+        """
         with self._database.read() as session:
+            seconds = self._lockout.seconds_left(session, username, address)
             known = session.scalar(
                 select(User.password_hash).where(User.username == username, User.is_active)
             )
+        if seconds > 0:
+            raise PasswordsLocked(seconds)
         digest = self._digest(username, password, known or "")
         if known is not None and self._is_remembered(digest):
             return True
         if not self._accounts.check_password(username, password):
+            self._lockout.note_failure(username, address)
             return False
+        self._lockout.note_success(username, address)
         self._remember(digest)
         return True
 
@@ -68,3 +89,21 @@ class PasswordCheck:
             self._right[digest] = time.monotonic() + REMEMBERED_SECONDS
             while len(self._right) > REMEMBERED:
                 self._right.popitem(last=False)
+
+
+class PasswordsFrom:
+    """The check that authenticators are given for one request: it never raises."""
+
+    def __init__(self, check: PasswordCheck, address: str) -> None:
+        self._check = check
+        self._address = address
+        self.locked: PasswordsLocked | None = None
+        """Why no password of this request was looked at, if none was."""
+
+    def __call__(self, username: str, password: str) -> bool:
+        """Tell whether this is the user's password, and was looked at; blocking."""
+        try:
+            return self._check(username, password, self._address)
+        except PasswordsLocked as error:
+            self.locked = error
+            return False

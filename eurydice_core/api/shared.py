@@ -13,6 +13,8 @@ from eurydice_core.api.schemas import PROBLEMS, Schema
 from eurydice_core.api.tokens import renew_token, show_token
 from eurydice_core.db.accounts import Account
 from eurydice_core.installation import Installation
+from eurydice_core.model.states import Side
+from eurydice_core.origin.quota import Quota, Usage, quota_of, usage
 
 __all__ = ["recent_since", "require_metrics_permission", "router"]
 
@@ -21,10 +23,23 @@ router = APIRouter(prefix="/api/v1")
 ACCOUNT = "Account management"
 
 
+class QuotaUse(Schema):
+    """How much of your quota is taken; null where there is no limit."""
+
+    size_limit: int | None
+    """Bytes that may be kept here for you."""
+    size_used: int | None
+    files_limit: int | None
+    """Uploads that you may begin in 24 hours."""
+    files_used: int | None
+
+
 class Me(Schema):
     """Who asks."""
 
     username: str
+    quota: QuotaUse | None = None
+    """Only for whom there is one (origin)."""
 
 
 class Token(Schema):
@@ -43,10 +58,20 @@ class Metadata(Schema):
     """Whether files are to be encrypted in the browser: they never are."""
 
 
-@router.get("/user/me/", operation_id="user-me", tags=[ACCOUNT], responses={401: PROBLEMS[401]})
-async def me(account: CurrentAccount) -> Me:
-    """Tell who you are."""
-    return Me(username=account.username)
+@router.get(
+    "/user/me/",
+    operation_id="user-me",
+    tags=[ACCOUNT],
+    response_model_exclude_unset=True,
+    responses={401: PROBLEMS[401]},
+)
+async def me(api: CurrentApi, account: CurrentAccount) -> Me:
+    """Tell who you are, and how much of your quota is taken if you have one."""
+    quota = quota_of(account, api.installation.settings)
+    if api.installation.settings.side is not Side.ORIGIN or not quota.applies:
+        return Me(username=account.username)
+    used = await api.threads.run(_usage, api.installation, account)
+    return Me(username=account.username, quota=quota_use(quota, used))
 
 
 @router.get(
@@ -79,6 +104,21 @@ async def schema(request: Request) -> dict[str, Any]:
     """Describe this API (OpenAPI 3)."""
     description: dict[str, Any] = request.app.openapi()
     return description
+
+
+def _usage(installation: Installation, account: Account) -> Usage:
+    with installation.database.read() as session:
+        return usage(session, account.id, datetime.now(UTC))
+
+
+def quota_use(quota: Quota, used: Usage) -> QuotaUse:
+    """Return limits and what is taken of them."""
+    return QuotaUse(
+        size_limit=quota.size,
+        size_used=None if quota.size is None else used.size,
+        files_limit=quota.files,
+        files_used=None if quota.files is None else used.files,
+    )
 
 
 def require_metrics_permission(account: Account) -> None:
