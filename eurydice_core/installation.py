@@ -15,6 +15,7 @@ from eurydice_core.errors import ConfigurationError
 from eurydice_core.events import EventStream
 from eurydice_core.hookspecs import Context
 from eurydice_core.interfaces.storage import Storage
+from eurydice_core.leases import Leases, hold_machine
 from eurydice_core.model.states import Side
 from eurydice_core.plugins import Plugins, discover
 from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, derive_key
@@ -33,6 +34,7 @@ class Installation:
     storage: Storage
     accounts: Accounts
     events: EventStream
+    leases: Leases
 
     @property
     def seal_key(self) -> bytes:
@@ -73,6 +75,9 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
         context = Context(side=settings.side, state_dir=_state_dir(settings))
         database = stack.enter_context(open_database(settings))
         require_migrated(database, settings.side)
+        leases = Leases(database, settings.state_dir)
+        stack.callback(leases.close)
+        stack.enter_context(hold_machine(database, leases))
         storage = plugins.create_storage(settings.storage.plugin, settings.storage.options, context)
         storage.check()
         listeners = [
@@ -89,6 +94,7 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
             storage=storage,
             accounts=Accounts(database),
             events=events,
+            leases=leases,
         )
 
 

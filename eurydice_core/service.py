@@ -57,7 +57,11 @@ class Service(ABC):
                 continue
             self.report_recovery()
             if not busy:
-                stop.wait(self.interval)
+                self.idle(stop)
+
+    def idle(self, stop: threading.Event) -> None:
+        """Wait after a step that found nothing to do."""
+        stop.wait(self.interval)
 
     def report_outage(self, reason: str) -> None:
         """Say what is wrong, once, and again every minute while it lasts."""

@@ -106,6 +106,8 @@ class OutgoingRange(Base):
     finished_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     """When it was last sent."""
+    sender: Mapped[uuid.UUID | None]
+    """Which sender has it on its way; nobody has once that one is dead."""
     sends_left: Mapped[int] = mapped_column(default=0)
     """How often it will be sent again without anybody asking."""
 

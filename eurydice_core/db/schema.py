@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
 
-from eurydice_core.db import admission, counts, idempotency, incoming, outgoing, tables
+from eurydice_core.db import (
+    admission,
+    counts,
+    idempotency,
+    incoming,
+    leases,
+    outgoing,
+    tables,
+    waiting,
+)
 from eurydice_core.db.engine import Database
 from eurydice_core.errors import DatabaseNotMigrated, WrongSideDatabase
 from eurydice_core.model.states import Side
@@ -32,6 +41,7 @@ SHARED = (
     tables.UserSession,
     tables.SignInFailures,
     tables.Fact,
+    leases.Lease,
 )
 TABLES = {
     Side.ORIGIN: (
@@ -41,6 +51,7 @@ TABLES = {
         outgoing.OutgoingContent,
         outgoing.RevocationRow,
         counts.OutgoingCount,
+        waiting.WaitingCount,
         idempotency.IdempotencyKey,
         admission.UploadRate,
         admission.UploadReservation,
@@ -93,6 +104,8 @@ def migrate(database: Database, side: Side) -> tuple[str | None, str]:
         config.attributes["connection"] = session.connection()
         command.upgrade(config, "head")
         counts.install_counts(session, side)
+        if side is Side.ORIGIN:
+            waiting.install_waiting(session)
     return before, wanted_revision(side)
 
 

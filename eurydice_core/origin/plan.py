@@ -12,6 +12,7 @@ from eurydice_core.installation import Installation
 from eurydice_core.interfaces.scheduler import Scheduler
 from eurydice_core.model.clock import Clock
 from eurydice_core.model.queue import PendingRange
+from eurydice_core.origin.claims import Claims
 from eurydice_core.origin.history import History
 from eurydice_core.origin.queue import Queue
 from eurydice_core.protocol.elements import Revocation, TransferablePart
@@ -44,6 +45,7 @@ class Planner:
         installation: Installation,
         scheduler: Scheduler,
         queue: Queue,
+        claims: Claims,
         history: History,
         now: Clock,
     ) -> None:
@@ -51,6 +53,7 @@ class Planner:
         self._database = installation.database
         self._scheduler = scheduler
         self._queue = queue
+        self._claims = claims
         self._history = history
         self._now = now
         self._budget = settings.packet_size
@@ -64,20 +67,32 @@ class Planner:
             if get_fact(session, MAINTENANCE):
                 return Load()
         before = in_flight or Load()
+        senders = self._claims.senders()
         load = Load(
-            ranges=self._choose({item.id for item in before.ranges}),
+            ranges=self._choose(senders),
             revocations=[] if before.revocations else self._queue.revocations(),
             history=[] if before.history else self._history.due(self._now()),
         )
         if load.is_empty and self._repeats and not before.again:
-            return Load(ranges=self._choose_again(), again=True)
+            return Load(ranges=self._choose_again(senders), again=True)
         return load
 
-    def _choose(self, hidden: set[int]) -> list[PendingRange]:
-        """Ask the scheduler what goes next, as much as fits into a packet."""
+    def give_back(self, load: Load) -> None:
+        """Let others send what this sender did not."""
+        if load.ranges:
+            self._claims.let_go(load.ranges)
+
+    def _choose(self, senders: set[uuid.UUID]) -> list[PendingRange]:
+        """Ask the scheduler what goes next, as much as fits into a packet, and claim it."""
+        while chosen := self._selected(senders):
+            if claimed := self._claims.take(chosen, senders, again=False):
+                return _side_by_side(claimed)
+        return []  # else others were faster, and what is left is asked for again
+
+    def _selected(self, senders: set[uuid.UUID]) -> list[PendingRange]:
         chosen: list[PendingRange] = []
         size = 0
-        with self._queue.pending(hidden) as pending:
+        with self._queue.pending(senders) as pending:
             for item in self._scheduler.select(pending, self._budget):
                 size += item.size
                 if chosen and size > self._budget:
@@ -85,11 +100,12 @@ class Planner:
                 chosen.append(item)
                 if size >= self._budget or len(chosen) >= self._max_ranges:
                     break
-        return _side_by_side(chosen)
+        return chosen
 
-    def _choose_again(self) -> list[PendingRange]:
+    def _choose_again(self, senders: set[uuid.UUID]) -> list[PendingRange]:
         due = self._now() - self._repeat_after
-        return _side_by_side(self._queue.due_again(due, self._budget, self._max_ranges))
+        chosen = self._queue.due_again(senders, due, self._budget, self._max_ranges)
+        return _side_by_side(self._claims.take(chosen, senders, again=True))
 
 
 def _side_by_side(chosen: Sequence[PendingRange]) -> list[PendingRange]:

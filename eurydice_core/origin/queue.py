@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from eurydice_core.config import LARGEST_INLINE
@@ -22,70 +22,19 @@ from eurydice_core.db.outgoing import (
 )
 from eurydice_core.db.tables import User
 from eurydice_core.interfaces.scheduler import Pending
-from eurydice_core.model.queue import PendingRange, WaitingUser
+from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.parts import describe
+from eurydice_core.origin.pending import DatabasePending, nobody_sends, pending_range
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.origin.state import chunks, refresh_states
 from eurydice_core.protocol.elements import Revocation, TransferablePart
 
 __all__ = ["Queue"]
 
-READ_AT_ONCE = 256  # ranges
 MAX_REVOCATIONS = 1000  # in one packet
 # Written out, not bound: a partial index serves a query only where its condition is seen.
 REPEATS: ColumnElement[bool] = OutgoingRange.sends_left > literal_column("0")
-IS_PENDING: ColumnElement[bool] = OutgoingRange.state == literal_column("'PENDING'")
-
-
-class DatabasePending(Pending):
-    """The queue as one transaction sees it, without what is on its way already."""
-
-    def __init__(self, session: Session, hidden: Collection[int] = ()) -> None:
-        self._session = session
-        self._hidden = hidden
-
-    def users(self) -> Sequence[WaitingUser]:
-        """Return the users with something waiting, by id."""
-        waiting = (
-            select(
-                OutgoingRange.user_id,
-                func.sum(OutgoingRange.size).label("pending_bytes"),
-                func.min(OutgoingRange.created_at).label("oldest"),
-            )
-            .where(IS_PENDING)
-            .group_by(OutgoingRange.user_id)
-            .subquery()
-        )
-        rows = self._session.execute(
-            select(User.id, User.priority, waiting.c.pending_bytes, waiting.c.oldest)
-            .join(waiting, waiting.c.user_id == User.id)
-            .order_by(User.id)
-        )
-        return [
-            WaitingUser(row.id, row.priority, int(row.pending_bytes), row.oldest) for row in rows
-        ]
-
-    def ranges(
-        self, user_id: uuid.UUID | None = None, *, whole: bool | None = None
-    ) -> Iterator[PendingRange]:
-        """Yield waiting ranges, oldest first, a few hundred rows at a time."""
-        query = select(OutgoingRange).where(IS_PENDING).order_by(OutgoingRange.id)
-        if user_id is not None:
-            query = query.where(OutgoingRange.user_id == user_id)
-        if whole is not None:
-            query = query.where(OutgoingRange.whole == whole)
-        last = 0
-        while True:
-            rows = self._session.scalars(
-                query.where(OutgoingRange.id > last).limit(READ_AT_ONCE)
-            ).all()
-            for row in rows:
-                if row.id not in self._hidden:
-                    yield _pending_range(row)
-            if len(rows) < READ_AT_ONCE:
-                return
-            last = rows[-1].id
 
 
 class Queue:
@@ -95,10 +44,10 @@ class Queue:
         self._database = database
 
     @contextmanager
-    def pending(self, hidden: Collection[int] = ()) -> Iterator[Pending]:
-        """Yield the queue as it is now, for one scheduling decision, without some ranges."""
+    def pending(self, senders: Collection[uuid.UUID]) -> Iterator[Pending]:
+        """Yield the queue as it is now, without what one of these senders has on its way."""
         with self._database.read() as session:
-            yield DatabasePending(session, hidden)
+            yield DatabasePending(session, senders)
 
     def parts(self, ranges: Sequence[PendingRange]) -> list[TransferablePart]:
         """Return what the packet says of these ranges; neighbours of one file share a part."""
@@ -156,14 +105,16 @@ class Queue:
                 for row, name, profile in rows
             ]
 
-    def due_again(self, sent_before: datetime, budget: int, limit: int) -> list[PendingRange]:
+    def due_again(
+        self, senders: Collection[uuid.UUID], sent_before: datetime, budget: int, limit: int
+    ) -> list[PendingRange]:
         """Return ranges to send once more, longest ago first, as many as fit."""
         chosen: list[PendingRange] = []
         size = 0
         with self._database.read() as session:
             query = (
                 select(OutgoingRange)
-                .where(REPEATS, OutgoingRange.sent_at < sent_before)
+                .where(REPEATS, OutgoingRange.sent_at < sent_before, nobody_sends(senders))
                 .order_by(OutgoingRange.sent_at, OutgoingRange.id)
                 .limit(limit)
             )
@@ -171,7 +122,7 @@ class Queue:
                 size += row.size
                 if chosen and size > budget:
                     break
-                chosen.append(_pending_range(row))
+                chosen.append(pending_range(row))
         return chosen
 
     def mark_sent_again(self, ranges: Collection[int], now: datetime) -> None:
@@ -181,7 +132,7 @@ class Queue:
                 session.execute(
                     update(OutgoingRange)
                     .where(OutgoingRange.id.in_(ids), REPEATS)
-                    .values(sent_at=now, sends_left=OutgoingRange.sends_left - 1)
+                    .values(sent_at=now, sends_left=OutgoingRange.sends_left - 1, sender=None)
                     .execution_options(synchronize_session=False)
                 )
 
@@ -189,7 +140,9 @@ class Queue:
         """Forget about sending a range again: its bytes are gone."""
         with self._database.write() as session:
             session.execute(
-                update(OutgoingRange).where(OutgoingRange.id == lost.id).values(sends_left=0)
+                update(OutgoingRange)
+                .where(OutgoingRange.id == lost.id)
+                .values(sends_left=0, sender=None)
             )
 
     def mark_sent(
@@ -247,7 +200,7 @@ def _finish(
         rows = session.execute(
             update(OutgoingRange)
             .where(OutgoingRange.id.in_(some), OutgoingRange.state == RangeState.PENDING)
-            .values(state=state, finished_at=now, **values)
+            .values(state=state, finished_at=now, sender=None, **values)
             .returning(OutgoingRange.transferable_id, OutgoingRange.size)
             .execution_options(synchronize_session=False)
         )
@@ -274,15 +227,4 @@ def _count_sent(
             {"transferable": key, "sent_count": number, "sent_bytes": size[key], "sent_now": now}
             for key, number in count.items()
         ],
-    )
-
-
-def _pending_range(row: OutgoingRange) -> PendingRange:
-    return PendingRange(
-        id=row.id,
-        transferable_id=row.transferable_id,
-        user_id=row.user_id,
-        offset=row.byte_offset,
-        size=row.size,
-        whole=row.whole,
     )

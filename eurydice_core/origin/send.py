@@ -11,9 +11,11 @@ import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from loguru import logger
 
+from eurydice_core.db.bell import open_bell
 from eurydice_core.db.facts import LAST_PACKET_SENT_AT, set_time
 from eurydice_core.db.outgoing import range_key
 from eurydice_core.errors import ObjectMissing
@@ -24,6 +26,7 @@ from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState
+from eurydice_core.origin.claims import Claims
 from eurydice_core.origin.history import History
 from eurydice_core.origin.plan import Load, Planner
 from eurydice_core.origin.queue import Queue
@@ -32,6 +35,9 @@ from eurydice_core.protocol.packet import PacketBuilder
 from eurydice_core.service import OUTAGES, Service
 
 __all__ = ["Sender"]
+
+LOOK_EVERY: Final = 1.0
+"""Seconds after which an idle sender looks for what is due again, though nothing was queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,9 @@ class Sender(Service):
             duration=timedelta(seconds=settings.history_duration),
             limit=settings.history_entries_per_packet,
         )
-        self._planner = Planner(installation, scheduler, self._queue, self._history, now)
+        self._planner = Planner(
+            installation, scheduler, self._queue, Claims(installation), self._history, now
+        )
         self._repeats = settings.repeat - 1
         self._heartbeat = timedelta(seconds=settings.heartbeat_every)
         self._stream = uuid.uuid4()
@@ -79,6 +87,7 @@ class Sender(Service):
         self._last_sent: datetime | None = None
         self._flight: Flight | None = None
         self._buffers = [bytearray(), bytearray()]
+        self._bell = open_bell(installation.database, settings.poll_every)
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="link")
 
     def step(self) -> bool:
@@ -91,12 +100,16 @@ class Sender(Service):
         self._watch.record()
         load = self._planner.plan(self._flight.load if self._flight else None)
         wanted = not load.is_empty or self._heartbeat_is_due()
-        packet = self._pack(load) if wanted else None
-        landed = self.land()
-        if packet is not None:
-            taken = self._beside.submit(self._link.send, packet)
-            self._flight = Flight(load, self._sequence, taken)
-            self._sequence += 1
+        try:
+            packet = self._pack(load) if wanted else None
+            landed = self.land()
+            if packet is not None:
+                taken = self._beside.submit(self._link.send, packet)
+                self._flight = Flight(load, self._sequence, taken)
+                self._sequence += 1
+                load = Load()  # the link has it
+        finally:
+            self._planner.give_back(load)
         return wanted or landed
 
     def land(self) -> bool:
@@ -109,13 +122,16 @@ class Sender(Service):
         if flight is None:
             return False
         try:
-            flight.taken.result()
+            self._await(flight)
+            self._note_sent(flight.load)
         except BaseException:
-            self._sequence = flight.sequence  # it never existed, so it must not be missed
-            self._watch.failed()
+            self._planner.give_back(flight.load)
             raise
-        self._note_sent(flight.load)
         return True
+
+    def idle(self, stop: threading.Event) -> None:
+        """Wait until something may be queued, or be due again."""
+        self._bell.wait(stop, max(self.interval, LOOK_EVERY))
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set, and record what was on its way then."""
@@ -130,6 +146,15 @@ class Sender(Service):
     def close(self) -> None:
         """End the thread that waits for the link."""
         self._beside.shutdown()
+        self._bell.close()
+
+    def _await(self, flight: Flight) -> None:
+        try:
+            flight.taken.result()
+        except BaseException:
+            self._sequence = flight.sequence  # it never existed, so it must not be missed
+            self._watch.failed()
+            raise
 
     def _heartbeat_is_due(self) -> bool:
         if self._flight is not None:

@@ -20,6 +20,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_facts")),
     )
     op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("expires_at", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
         "sign_in_failures",
         sa.Column("key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -193,5 +200,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sign_in_failures_ends_at"))
 
     op.drop_table("sign_in_failures")
+    op.drop_table("leases")
     op.drop_table("facts")
     # ### end Alembic commands ###

@@ -20,6 +20,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_facts")),
     )
     op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("expires_at", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
         "sign_in_failures",
         sa.Column("key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -154,6 +161,17 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "outgoing_waiting",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("ranges", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_outgoing_waiting_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "shard", name=op.f("pk_outgoing_waiting")),
+    )
+    op.create_table(
         "sessions",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -222,6 +240,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sender", sa.Uuid(), nullable=True),
         sa.Column("sends_left", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["transferable_id"],
@@ -349,6 +368,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sessions_expires_at"))
 
     op.drop_table("sessions")
+    op.drop_table("outgoing_waiting")
     with op.batch_alter_table("outgoing_transferables", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_state_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_sha1"))
@@ -375,5 +395,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sign_in_failures_ends_at"))
 
     op.drop_table("sign_in_failures")
+    op.drop_table("leases")
     op.drop_table("facts")
     # ### end Alembic commands ###

@@ -1,0 +1,108 @@
+"""Wakes the sender when there may be something to send, without asking for it all the time."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import Final
+
+import psycopg
+from loguru import logger
+from sqlalchemy import URL
+
+from eurydice_core.db.engine import Database
+from eurydice_core.db.waiting import QUEUE_CHANNEL
+
+__all__ = ["Bell", "open_bell"]
+
+STOP_SECONDS: Final = 0.25
+"""How soon a wait ends once the process is told to stop."""
+
+
+class Bell(ABC):
+    """Tells that the queue may have changed since the last wait ended."""
+
+    @abstractmethod
+    def wait(self, stop: threading.Event, seconds: float) -> None:
+        """Return once it may have, or `stop` is set, or that time has passed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening."""
+
+
+def open_bell(database: Database, poll_seconds: float) -> Bell:
+    """Return what listens to a database; SQLite has to be asked, every `poll_seconds`."""
+    url = database.engine.url
+    if database.is_sqlite:
+        return SqliteBell(url.database or "", poll_seconds)
+    return PostgresBell(url, poll_seconds)
+
+
+class SqliteBell(Bell):
+    """Looks at the number that SQLite raises with every commit of somebody else's.
+
+    That is one read of shared memory, and no query at all.
+    """
+
+    def __init__(self, path: str, poll_seconds: float) -> None:
+        self._poll_seconds = poll_seconds
+        self._connection = sqlite3.connect(path, check_same_thread=False)
+        self._seen: int | None = None
+
+    def wait(self, stop: threading.Event, seconds: float) -> None:
+        """Look again and again."""
+        deadline = time.monotonic() + seconds
+        while not self._changed() and time.monotonic() < deadline:
+            if stop.wait(self._poll_seconds):
+                return
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _changed(self) -> bool:
+        try:
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return False  # whoever looks for work says what is wrong
+        before, self._seen = self._seen, version
+        return bool(before is not None and version != before)
+
+
+class PostgresBell(Bell):
+    """Is notified by the triggers of the queue."""
+
+    def __init__(self, url: URL, poll_seconds: float) -> None:
+        self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._poll_seconds = poll_seconds
+        self._connection: psycopg.Connection[object] | None = None
+
+    def wait(self, stop: threading.Event, seconds: float) -> None:
+        """Listen; without a connection, wait a moment and leave finding out to the caller."""
+        deadline = time.monotonic() + seconds
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._address, autocommit=True)
+                self._connection.execute(f"LISTEN {QUEUE_CHANNEL}")
+                return  # what came before that was not heard
+            while not stop.is_set() and time.monotonic() < deadline:
+                timeout = min(STOP_SECONDS, max(0.0, deadline - time.monotonic()))
+                if list(self._connection.notifies(timeout=timeout, stop_after=1)):
+                    # Of many notifications that came together, one is enough.
+                    list(self._connection.notifies(timeout=0))
+                    return
+        except psycopg.Error as error:
+            logger.debug("not listening to the queue: {}", error)
+            self.close()
+            stop.wait(self._poll_seconds)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
