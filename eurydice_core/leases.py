@@ -86,6 +86,8 @@ class Leases:
         with self._lock:
             for name in lost & self._held.keys():
                 del self._held[name]
+        if self._life is not None:
+            self._end_the_dead()
         for name in lost:
             logger.warning("the lease {} was lost: this process was not heard for too long", name)
 
@@ -131,16 +133,20 @@ class Leases:
         path = self._directory / str(self.holder)
         self._life = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
         fcntl.flock(self._life, fcntl.LOCK_EX)
+        self._end_the_dead()
+
+    def _end_the_dead(self) -> None:
         dead = list(self._dead())
-        if dead:
-            with self._database.write() as session:
-                session.execute(
-                    delete(Lease)
-                    .where(Lease.holder.in_(dead))
-                    .execution_options(synchronize_session=False)
-                )
-            for holder in dead:
-                (self._directory / str(holder)).unlink(missing_ok=True)
+        if not dead:
+            return
+        with self._database.write() as session:
+            session.execute(
+                delete(Lease)
+                .where(Lease.holder.in_(dead))
+                .execution_options(synchronize_session=False)
+            )
+        for holder in dead:
+            (self._directory / str(holder)).unlink(missing_ok=True)
 
     def _dead(self) -> Iterator[uuid.UUID]:
         for path in self._directory.iterdir():

@@ -26,8 +26,8 @@ class Bell(ABC):
     """Tells that the queue may have changed since the last wait ended."""
 
     @abstractmethod
-    def wait(self, stop: threading.Event, seconds: float) -> None:
-        """Return once it may have, or `stop` is set, or that time has passed."""
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Return True once it may have, False if `stop` is set or that time has passed."""
 
     @abstractmethod
     def close(self) -> None:
@@ -53,12 +53,13 @@ class SqliteBell(Bell):
         self._connection = sqlite3.connect(path, check_same_thread=False)
         self._seen: int | None = None
 
-    def wait(self, stop: threading.Event, seconds: float) -> None:
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Look again and again."""
         deadline = time.monotonic() + seconds
-        while not self._changed() and time.monotonic() < deadline:
-            if stop.wait(self._poll_seconds):
-                return
+        while not self._changed():
+            if time.monotonic() >= deadline or stop.wait(self._poll_seconds):
+                return False
+        return True
 
     def close(self) -> None:
         """Close the connection."""
@@ -70,7 +71,7 @@ class SqliteBell(Bell):
         except sqlite3.Error:
             return False  # whoever looks for work says what is wrong
         before, self._seen = self._seen, version
-        return bool(before is not None and version != before)
+        return bool(version != before)
 
 
 class PostgresBell(Bell):
@@ -81,24 +82,27 @@ class PostgresBell(Bell):
         self._poll_seconds = poll_seconds
         self._connection: psycopg.Connection[object] | None = None
 
-    def wait(self, stop: threading.Event, seconds: float) -> None:
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Listen; without a connection, wait a moment and leave finding out to the caller."""
         deadline = time.monotonic() + seconds
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._address, autocommit=True)
                 self._connection.execute(f"LISTEN {QUEUE_CHANNEL}")
-                return  # what came before that was not heard
-            while not stop.is_set() and time.monotonic() < deadline:
+                return True  # what came before that was not heard
+            while not stop.is_set():
                 timeout = min(STOP_SECONDS, max(0.0, deadline - time.monotonic()))
                 if list(self._connection.notifies(timeout=timeout, stop_after=1)):
                     # Of many notifications that came together, one is enough.
                     list(self._connection.notifies(timeout=0))
-                    return
+                    return True
+                if time.monotonic() >= deadline:
+                    break
         except psycopg.Error as error:
             logger.debug("not listening to the queue: {}", error)
             self.close()
             stop.wait(self._poll_seconds)
+        return False
 
     def close(self) -> None:
         """Close the connection."""
