@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.accounts import Account
+from eurydice_core.db.engine import Database
 from eurydice_core.db.incoming import OriginProfile
 from eurydice_core.destination.records import ensure_profiles
-from eurydice_core.errors import Conflict, NotAssociated
+from eurydice_core.errors import Conflict, NotAssociated, NotFound
 from eurydice_core.installation import Installation
 from eurydice_core.protocol.association import read_words
 
-__all__ = ["associate", "profile_of"]
+__all__ = ["associate", "dissociate", "profile_of"]
 
 
 def associate(installation: Installation, account: Account, words: str) -> None:
@@ -39,6 +40,21 @@ def associate(installation: Installation, account: Account, words: str) -> None:
             row.user_id = account.id
     except IntegrityError as error:  # the account is linked to another profile
         raise taken from error
+
+
+def dissociate(database: Database, account: Account) -> None:
+    """Undo the link of an account, so that it, and the origin account, may be linked anew.
+
+    Raises:
+        NotFound: it has none.
+    """
+    row = OriginProfile
+    with database.write() as session:
+        done = session.scalar(
+            update(row).where(row.user_id == account.id).values(user_id=None).returning(row.profile)
+        )
+    if done is None:
+        raise NotFound(f"{account.username} is linked to no origin account")
 
 
 def profile_of(session: Session, account: Account) -> bytes:
