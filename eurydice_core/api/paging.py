@@ -17,20 +17,17 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Any, Final
 
 from blake3 import blake3
 from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
 
 from eurydice_core.config import ApiSettings
-from eurydice_core.db.paging import Keyset, Position
-from eurydice_core.db.tables import Base
+from eurydice_core.db.paging import Ends, Keyset, Position
 from eurydice_core.errors import Gone, InvalidRequest, NotFound
 
 __all__ = ["Page", "PageRequest", "PageTokens", "View", "fetch_page", "read_page_request"]
-
-Row = TypeVar("Row", bound=Base)
 
 PURPOSE: Final = "Eurydice 2026 page tokens"
 VERSION: Final = 1
@@ -74,10 +71,10 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[Row]):
+class Page:
     """One page, and the way to others."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Any]
     view: View | None
     offset: int
     count: int
@@ -165,21 +162,21 @@ def read_page_request(
     return PageRequest(size, digest, view, step, delta is not None)
 
 
-def fetch_page(session: Session, keyset: Keyset[Row], wanted: PageRequest) -> Page[Row]:
+def fetch_page(session: Session, keyset: Keyset, wanted: PageRequest) -> Page:
     """Return a page of a list.
 
     Raises:
         NotFound: the list has no such page.
         Gone: the page was there, and everything on it was removed.
     """
-    oldest, newest = keyset.oldest(session), keyset.newest(session)
+    ends = keyset.ends(session)
     view = wanted.view
     if view is None:
-        if newest is None or oldest is None:
+        if ends is None:
             return _empty()
-        view = _opened(session, keyset, newest, oldest, wanted.query)
-    elif oldest is not None and oldest != view.oldest:  # something was removed at the end
-        view = replace(view, oldest=oldest, count=keyset.count(session, view.head))
+        view = _opened(session, keyset, ends, wanted.query)
+    elif ends is not None and ends.oldest != view.oldest:  # something was removed at the end
+        view = replace(view, oldest=ends.oldest, count=keyset.count(session, ends, view.head))
     rows = _rows(session, keyset, view, wanted)
     if not rows:
         if wanted.by_delta:
@@ -193,13 +190,13 @@ def fetch_page(session: Session, keyset: Keyset[Row], wanted: PageRequest) -> Pa
         view=shown,
         offset=(shown.page - 1) * wanted.size,
         count=shown.count,
-        new_items=newest is not None and _is_newer(newest, shown.head),
+        new_items=ends is not None and _is_newer(ends.newest, shown.head),
         paginated_at=shown.paginated_at,
         steps=frozenset([0, *([-1] if shown.page > 1 else []), *([1] if has_next else [])]),
     )
 
 
-def _empty() -> Page[Row]:
+def _empty() -> Page:
     return Page(
         rows=[],
         view=None,
@@ -211,22 +208,20 @@ def _empty() -> Page[Row]:
     )
 
 
-def _opened(
-    session: Session, keyset: Keyset[Row], newest: Position, oldest: Position, query: bytes
-) -> View:
+def _opened(session: Session, keyset: Keyset, ends: Ends, query: bytes) -> View:
     return View(
-        head=newest,
-        oldest=oldest,
-        first=newest,
-        last=newest,
-        count=keyset.count(session, newest),
+        head=ends.newest,
+        oldest=ends.oldest,
+        first=ends.newest,
+        last=ends.newest,
+        count=keyset.count(session, ends, ends.newest),
         paginated_at=datetime.now(UTC),
         query=query,
         page=1,
     )
 
 
-def _rows(session: Session, keyset: Keyset[Row], view: View, wanted: PageRequest) -> Sequence[Row]:
+def _rows(session: Session, keyset: Keyset, view: View, wanted: PageRequest) -> Sequence[Any]:
     size, step = wanted.size, wanted.step
     if step == 0:
         return keyset.at(session, view.first, skip=0, limit=size)
@@ -236,8 +231,8 @@ def _rows(session: Session, keyset: Keyset[Row], view: View, wanted: PageRequest
     return keyset.before(session, view.first, head=view.head, skip=skip, limit=size)
 
 
-def _place(row: object) -> Position:
-    return Position(row.created_at, row.id)  # type: ignore[attr-defined]
+def _place(row: Any) -> Position:
+    return Position(row.created_at, row.id)
 
 
 def _is_newer(one: Position, other: Position) -> bool:

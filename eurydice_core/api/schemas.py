@@ -58,7 +58,7 @@ class TransferableList(Schema, Generic[T]):
     results: list[T]
 
     @classmethod
-    def of(cls, page: Page[Any], tokens: PageTokens, results: list[T]) -> TransferableList[T]:
+    def of(cls, page: Page, tokens: PageTokens, results: list[T]) -> TransferableList[T]:
         """Return the answer for a page."""
 
         def token(step: int) -> str | None:
@@ -108,6 +108,7 @@ PROBLEMS: Final[dict[int, dict[str, Any]]] = {
     415: _described("The body is of a kind that is not taken here."),
     422: _described("The Idempotency-Key stands for another upload."),
     429: _described("You do this too often; `Retry-After` says when to try again."),
+    500: _described("Something went wrong here; the log tells what, under the `X-Request-Id`."),
     503: _described("A service behind the API does not answer; try again."),
     507: _described("There is no room left for files."),
 }

@@ -7,20 +7,40 @@ anywhere never make a page repeat or skip another row.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, asc, desc, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    Uuid,
+    and_,
+    asc,
+    bindparam,
+    desc,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from eurydice_core.db.tables import Base
+from eurydice_core.db.tables import Base, UtcDateTime
 
-__all__ = ["Keyset", "Position", "within"]
+__all__ = ["Ends", "Keyset", "KeysetQueries", "Position", "within"]
 
-Row = TypeVar("Row", bound=Base)
 Order = tuple[Any, ...]  # what `order_by` takes
+SKIP: Final = bindparam("skip", type_=Integer)
+LIMIT: Final = bindparam("limit", type_=Integer)
+AT: Final = bindparam("place_at", type_=UtcDateTime)
+ID: Final = bindparam("place_id", type_=Uuid)
+HEAD_AT: Final = bindparam("head_at", type_=UtcDateTime)
+HEAD_ID: Final = bindparam("head_id", type_=Uuid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +49,15 @@ class Position:
 
     created_at: datetime
     id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The first and the last position of a list, and how many there are where that is known."""
+
+    newest: Position
+    oldest: Position
+    total: int | None
 
 
 def within(
@@ -43,79 +72,143 @@ def within(
     return conditions
 
 
-class Keyset(Generic[Row]):
-    """The rows of a table that meet some conditions; it has `created_at` and a UUID `id`."""
+class KeysetQueries:
+    """The statements that walk the rows of a table that meet some conditions.
 
-    def __init__(self, table: type[Row], conditions: Sequence[ColumnElement[bool]]) -> None:
-        self._table = table
+    The table has `created_at` and a UUID `id`. Making statements takes longer than running
+    them: those of a list that is not filtered are made once, with parameters in place of
+    values.
+    """
+
+    def __init__(
+        self,
+        table: type[Base],
+        conditions: Sequence[ColumnElement[bool]],
+        total: Select[int] | None = None,
+    ) -> None:
+        """Prepare; `total` counts the rows that meet the conditions, if something knows."""
+        self._table: Table = table.__table__  # type: ignore[assignment]
         self._conditions = conditions
-        columns: Any = table
-        self._created_at: InstrumentedAttribute[datetime] = columns.created_at
-        self._id: InstrumentedAttribute[uuid.UUID] = columns.id
+        self._total = total
+        self._created_at = self._table.c.created_at
+        self._id = self._table.c.id
         self._downwards: Order = (desc(self._created_at), asc(self._id))
         self._upwards: Order = (asc(self._created_at), desc(self._id))
 
-    def newest(self, session: Session) -> Position | None:
-        """Return the first position, None if there are no rows."""
-        return self._end(session, self._downwards)
+    @cached_property
+    def ends(self) -> Select[Any]:
+        """Select both ends and the total, all of one moment."""
+        newest, oldest = self._end(self._downwards), self._end(self._upwards)
+        total = self._total.scalar_subquery() if self._total is not None else None
+        both = newest.join(oldest, true())
+        columns = [*newest.c, *oldest.c, *([total] if total is not None else [])]
+        return select(*columns).select_from(both)
 
-    def oldest(self, session: Session) -> Position | None:
-        """Return the last position, None if there are no rows."""
-        return self._end(session, self._upwards)
-
-    def count(self, session: Session, head: Position) -> int:
-        """Return how many rows there are from `head` on."""
+    @cached_property
+    def count(self) -> Select[int]:
+        """Count the rows from the head on."""
         query = select(func.count()).select_from(self._table)
-        return session.scalar(query.where(*self._conditions, self._from(head))) or 0
+        return query.where(*self._conditions, self._from(HEAD_AT, HEAD_ID))
 
-    def at(self, session: Session, first: Position, *, skip: int, limit: int) -> Sequence[Row]:
+    @cached_property
+    def count_newer(self) -> Select[int]:
+        """Count the rows before the head."""
+        query = select(func.count()).select_from(self._table)
+        return query.where(*self._conditions, self._before(HEAD_AT, HEAD_ID))
+
+    @cached_property
+    def at(self) -> Select[Any]:
+        """Select rows from a place on, itself included."""
+        return self._rows(self._downwards, self._from(AT, ID))
+
+    @cached_property
+    def after(self) -> Select[Any]:
+        """Select rows that follow a place."""
+        return self._rows(self._downwards, self._after(AT, ID))
+
+    @cached_property
+    def before(self) -> Select[Any]:
+        """Select the rows that lead up to a place, the nearest first, none before the head."""
+        leading = and_(self._before(AT, ID), self._from(HEAD_AT, HEAD_ID))
+        return self._rows(self._upwards, leading)
+
+    def _end(self, order: Order) -> Any:
+        query = select(self._created_at, self._id).where(*self._conditions).order_by(*order)
+        return query.limit(1).subquery()
+
+    def _rows(self, order: Order, place: ColumnElement[bool]) -> Select[Any]:
+        # What is skipped is skipped in the index: nothing else of those rows is read.
+        ids = select(self._id).where(*self._conditions, place).order_by(*order)
+        page = ids.offset(SKIP).limit(LIMIT).subquery()
+        return select(self._table).join(page, page.c.id == self._id).order_by(*order)
+
+    # The first term of each is implied by the second: it is what an index can use.
+
+    def _after(self, at: Any, id: Any) -> ColumnElement[bool]:
+        return and_(self._created_at <= at, or_(self._created_at < at, self._id > id))
+
+    def _from(self, at: Any, id: Any) -> ColumnElement[bool]:
+        return and_(self._created_at <= at, or_(self._created_at < at, self._id >= id))
+
+    def _before(self, at: Any, id: Any) -> ColumnElement[bool]:
+        return and_(self._created_at >= at, or_(self._created_at > at, self._id < id))
+
+
+class Keyset:
+    """Rows in their order, from any place in it."""
+
+    def __init__(self, queries: KeysetQueries, values: Mapping[str, object] | None = None) -> None:
+        """Use some statements with these values of their parameters."""
+        self._queries = queries
+        self._values = dict(values or {})
+
+    def ends(self, session: Session) -> Ends | None:
+        """Return both ends, None if there are no rows."""
+        row: Any = session.execute(self._queries.ends, self._values).first()
+        if row is None:
+            return None
+        total = int(row[4] or 0) if len(row) > 4 else None
+        return Ends(Position(row[0], row[1]), Position(row[2], row[3]), total)
+
+    def count(self, session: Session, ends: Ends, head: Position) -> int:
+        """Return how many rows there are from `head` on."""
+        values = {**self._values, "head_at": head.created_at, "head_id": head.id}
+        if ends.total is None:
+            return session.scalar(self._queries.count, values) or 0
+        if head == ends.newest:
+            return ends.total
+        return ends.total - (session.scalar(self._queries.count_newer, values) or 0)
+
+    def at(self, session: Session, first: Position, *, skip: int, limit: int) -> Sequence[Any]:
         """Return rows from `first` on, itself included."""
-        return self._rows(session, self._downwards, self._from(first), skip=skip, limit=limit)
+        return self._rows(session, self._queries.at, first, skip, limit)
 
-    def after(self, session: Session, last: Position, *, skip: int, limit: int) -> Sequence[Row]:
+    def after(self, session: Session, last: Position, *, skip: int, limit: int) -> Sequence[Any]:
         """Return rows that follow `last`."""
-        return self._rows(session, self._downwards, self._after(last), skip=skip, limit=limit)
+        return self._rows(session, self._queries.after, last, skip, limit)
 
     def before(
         self, session: Session, first: Position, *, head: Position, skip: int, limit: int
-    ) -> Sequence[Row]:
+    ) -> Sequence[Any]:
         """Return the rows that lead up to `first`, none of them newer than `head`."""
-        leading = and_(self._before(first), self._from(head))
-        return self._rows(session, self._upwards, leading, skip=skip, limit=limit)[::-1]
-
-    def _end(self, session: Session, order: Order) -> Position | None:
-        query = select(self._created_at, self._id).where(*self._conditions).order_by(*order)
-        row = session.execute(query.limit(1)).first()
-        return None if row is None else Position(row[0], row[1])
+        until = {"head_at": head.created_at, "head_id": head.id}
+        return self._rows(session, self._queries.before, first, skip, limit, until)[::-1]
 
     def _rows(
         self,
         session: Session,
-        order: Order,
-        place: ColumnElement[bool],
-        *,
+        query: Select[Any],
+        place: Position,
         skip: int,
         limit: int,
-    ) -> Sequence[Row]:
-        query = select(self._table).where(*self._conditions, place).order_by(*order)
-        return session.scalars(query.offset(skip).limit(limit)).all()
-
-    # The first term of each is implied by the second: it is what an index can use.
-
-    def _after(self, position: Position) -> ColumnElement[bool]:
-        return and_(
-            self._created_at <= position.created_at,
-            or_(self._created_at < position.created_at, self._id > position.id),
-        )
-
-    def _from(self, position: Position) -> ColumnElement[bool]:
-        return and_(
-            self._created_at <= position.created_at,
-            or_(self._created_at < position.created_at, self._id >= position.id),
-        )
-
-    def _before(self, position: Position) -> ColumnElement[bool]:
-        return and_(
-            self._created_at >= position.created_at,
-            or_(self._created_at > position.created_at, self._id < position.id),
-        )
+        until: Mapping[str, object] | None = None,
+    ) -> Sequence[Any]:
+        values = {
+            **self._values,
+            **(until or {}),
+            "place_at": place.created_at,
+            "place_id": place.id,
+            "skip": skip,
+            "limit": limit,
+        }
+        return session.execute(query, values).all()

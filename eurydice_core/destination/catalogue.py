@@ -6,13 +6,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
+from eurydice_core.db.counts import IncomingCount
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, get_time
-from eurydice_core.db.incoming import IncomingTransferable
-from eurydice_core.db.paging import Keyset, within
+from eurydice_core.db.incoming import IncomingTransferable, file_key
+from eurydice_core.db.paging import Keyset, KeysetQueries, within
 from eurydice_core.errors import NotFound
 from eurydice_core.model.states import IncomingState
 from eurydice_core.model.transferable import Incoming
@@ -47,9 +49,19 @@ class Figures:
     last_packet_received_at: datetime | None
 
 
-def transferables(profile: bytes, wanted: Filter) -> Keyset[IncomingTransferable]:
+OWN = Row.profile == bindparam("owner")
+ALL = KeysetQueries(
+    Row,
+    [OWN],
+    select(func.sum(IncomingCount.total)).where(IncomingCount.profile == bindparam("owner")),
+)
+
+
+def transferables(profile: bytes, wanted: Filter) -> Keyset:
     """Return the transferables of a profile that a filter lets through."""
-    return Keyset(Row, [Row.profile == profile, *_conditions(wanted)])
+    conditions = _conditions(wanted)
+    queries = KeysetQueries(Row, [OWN, *conditions]) if conditions else ALL
+    return Keyset(queries, {"owner": profile})
 
 
 def find(session: Session, profile: bytes, transferable_id: uuid.UUID) -> Incoming:
@@ -64,8 +76,8 @@ def find(session: Session, profile: bytes, transferable_id: uuid.UUID) -> Incomi
     return shown(row)
 
 
-def shown(row: IncomingTransferable) -> Incoming:
-    """Return a row as users see it."""
+def shown(row: IncomingTransferable | Any) -> Incoming:
+    """Return a row, of the table or of a list, as users see it."""
     return Incoming(
         id=row.id,
         created_at=row.created_at,
@@ -78,7 +90,7 @@ def shown(row: IncomingTransferable) -> Incoming:
         reason=row.reason,
         bytes_received=row.bytes_received,
         finished_at=row.finished_at,
-        key=row.key,
+        key=file_key(row.id),
     )
 
 

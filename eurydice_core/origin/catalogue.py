@@ -6,13 +6,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
+from eurydice_core.db.counts import OutgoingCount
 from eurydice_core.db.facts import LAST_PACKET_SENT_AT, MAINTENANCE, get_fact, get_time
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
-from eurydice_core.db.paging import Keyset, within
+from eurydice_core.db.paging import Keyset, KeysetQueries, within
 from eurydice_core.errors import NotFound
 from eurydice_core.model.states import OutgoingState, RangeState
 from eurydice_core.model.transferable import Outgoing
@@ -61,9 +63,19 @@ class Figures:
     last_packet_sent_at: datetime | None
 
 
-def transferables(user_id: uuid.UUID, wanted: Filter) -> Keyset[OutgoingTransferable]:
+OWN = Row.user_id == bindparam("owner")
+ALL = KeysetQueries(
+    Row,
+    [OWN],
+    select(func.sum(OutgoingCount.total)).where(OutgoingCount.user_id == bindparam("owner")),
+)
+
+
+def transferables(user_id: uuid.UUID, wanted: Filter) -> Keyset:
     """Return a user's transferables that a filter lets through."""
-    return Keyset(Row, [Row.user_id == user_id, *_conditions(wanted)])
+    conditions = _conditions(wanted)
+    queries = KeysetQueries(Row, [OWN, *conditions]) if conditions else ALL
+    return Keyset(queries, {"owner": user_id})
 
 
 def find(session: Session, user_id: uuid.UUID, transferable_id: uuid.UUID) -> Outgoing:
@@ -78,8 +90,8 @@ def find(session: Session, user_id: uuid.UUID, transferable_id: uuid.UUID) -> Ou
     return shown(row)
 
 
-def shown(row: OutgoingTransferable) -> Outgoing:
-    """Return a row as users see it."""
+def shown(row: OutgoingTransferable | Any) -> Outgoing:
+    """Return a row, of the table or of a list, as users see it."""
     return Outgoing(
         id=row.id,
         created_at=row.created_at,
