@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from loguru import logger
 from sqlalchemy import or_, select
 
+from eurydice_core.db.exclusive import exclusively
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, set_time
 from eurydice_core.db.incoming import IncomingTransferable, file_key
 from eurydice_core.destination.digests import Digests
@@ -56,8 +57,11 @@ class Ingest:
         Raises:
             StorageError, DatabaseUnavailable: an outage; the same packet is to be given again.
         """
-        arrivals = self._store(packet)
-        ended = self._write_down(packet, arrivals)
+        # Of a file in several pieces, other receivers may have some at the same time.
+        in_pieces = {part.id for part in packet.parts if not part.is_whole}
+        with exclusively(self.installation.database, in_pieces):
+            arrivals = self._store(packet)
+            ended = self._write_down(packet, arrivals)
         for arrival in arrivals:
             if arrival.outcome.is_final:
                 part = arrival.part
@@ -84,6 +88,10 @@ class Ingest:
 
     def complete(self, id: uuid.UUID) -> None:
         """Check a file that is whole, and hand it over or declare it broken."""
+        with exclusively(self.installation.database, [id]):
+            self._complete(id)
+
+    def _complete(self, id: uuid.UUID) -> None:
         storage = self.installation.storage
         with self.installation.database.read() as session:
             row = session.get_one(IncomingTransferable, id)
@@ -147,7 +155,7 @@ class Ingest:
 
     def _store_part(self, arrival: Arrival, payloads: Sequence[memoryview], before: Known) -> None:
         part = arrival.part
-        if arrival.is_new and part.sha256 is not None and part.ranges == [(0, part.size)]:
+        if arrival.is_new and part.is_whole:
             self._store_whole(arrival, payloads[0])
             return
         if arrival.assembly is None and part.ranges:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +15,28 @@ from loguru import logger
 from eurydice_core.errors import ServiceError
 from eurydice_core.model.buffer import Buffer
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "spool_alone"]
 
 SUFFIX: Final = ".packet"
+
+
+@contextmanager
+def spool_alone(directory: Path) -> Iterator[None]:
+    """Keep a spool to one process: a second receiver would take its packets away.
+
+    Raises:
+        ServiceError: another one has it.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (directory / "lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceError(
+                f"another receiver uses the spool {directory};"
+                " give each receiver a state_dir of its own"
+            ) from None
+        yield
 
 
 class Spool:

@@ -47,6 +47,11 @@ class TransferablePart:
     """How it ended at the origin, said when nothing more of it will be sent unasked; a part
     that says so and carries no range is an entry of the history."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it carries all of its file, and what that can be checked with."""
+        return self.sha256 is not None and list(self.ranges) == [(0, self.size)]
+
     def to_map(self) -> dict[str, Any]:
         """Return it as the head carries it."""
         return {

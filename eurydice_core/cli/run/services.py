@@ -102,16 +102,21 @@ def _run_sender(installation: Installation, run: Run) -> None:
 def _run_receiver(installation: Installation, run: Run) -> None:
     from eurydice_core.destination.intake import open_intake
     from eurydice_core.destination.receive import Receiver
-    from eurydice_core.destination.spool import Spool
+    from eurydice_core.destination.spool import Spool, spool_alone
 
     settings, limits = installation.settings, installation.settings.receiver
     transport = installation.plugins.create_transport(
         settings.transport.plugin, settings.transport.options, installation.context
     )
-    spool = Spool(settings.state_dir / "spool", limits.spool_size)
     with (
+        spool_alone(settings.state_dir / "spool"),
         transport.receiver() as link,
-        open_intake(link, spool, packets=limits.buffer_packets, size=limits.buffer_size) as intake,
+        open_intake(
+            link,
+            Spool(settings.state_dir / "spool", limits.spool_size),
+            packets=limits.buffer_packets,
+            size=limits.buffer_size,
+        ) as intake,
     ):
         run(Receiver(installation, intake))
 
