@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.routing import Match, Mount
@@ -27,6 +28,7 @@ from eurydice_core.api.monitoring import routes as monitoring
 from eurydice_core.api.monitoring.monitor import Monitor, watched
 from eurydice_core.api.monitoring.requests import MeasureMiddleware
 from eurydice_core.api.monitoring.tallies import Tallies
+from eurydice_core.api.openapi.document import describe
 from eurydice_core.api.origin import repair as origin_repair
 from eurydice_core.api.origin import routes as origin
 from eurydice_core.api.paging import PageTokens
@@ -37,7 +39,7 @@ from eurydice_core.installation import Installation
 from eurydice_core.model.states import Side
 from eurydice_core.plugins import Kind
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "schema_of"]
 
 ROUTERS: Final = {
     Side.ORIGIN: (
@@ -71,13 +73,7 @@ def create_app(installation: Installation, tallies_dir: Path | None = None) -> F
     threads = Threads()
     tallies = Tallies(installation.settings.state_dir / "tallies", tallies_dir)
     installation = watched(installation, tallies)
-    app = FastAPI(
-        title=f"Eurydice {side} API",
-        version=version("eurydice-core"),
-        openapi_url=None,  # it has a route of its own
-        redirect_slashes=False,  # both ways of writing a path are answered
-        lifespan=_lifespan,
-    )
+    app = _with_routes(side)
     authentication = Authentication(installation, threads)
     app.state.eurydice = Api(
         installation=installation,
@@ -90,9 +86,27 @@ def create_app(installation: Installation, tallies_dir: Path | None = None) -> F
     app.add_middleware(RequestMiddleware, trusted_proxies=installation.settings.api.trusted_proxies)
     app.add_middleware(MeasureMiddleware, tallies=tallies)  # the last added goes around the others
     handle_problems(app)
+    app.router.routes.extend(_web_routes(installation))
+    return app
+
+
+def schema_of(side: Side) -> dict[str, Any]:
+    """Return the OpenAPI document of a side's API; no installation is needed for it."""
+    return _with_routes(side).openapi()
+
+
+def _with_routes(side: Side) -> FastAPI:
+    app = FastAPI(
+        title=f"Eurydice {side} API",
+        version=version("eurydice-core"),
+        openapi_url=None,  # it has a route of its own
+        redirect_slashes=False,  # both ways of writing a path are answered
+        lifespan=_lifespan,
+    )
     for router in ROUTERS[side]:
         app.include_router(router)
-    app.router.routes.extend(_web_routes(installation))
+    routes = [route for router in ROUTERS[side] for route in router.routes]
+    app.openapi = cache(partial(describe, app, side, routes))  # type: ignore[method-assign]
     return app
 
 

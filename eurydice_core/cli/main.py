@@ -47,6 +47,10 @@ COMMANDS = {
         "eurydice_core.cli.maintenance:maintenance",
         "Hold the sender back while the link or the other side is worked on.",
     ),
+    "schema": (
+        "eurydice_core.cli.schema:schema",
+        "Print the description of a side's API, as OpenAPI 3.1 in JSON.",
+    ),
     "plugins": ("eurydice_core.cli.plugins:plugins", "List the installed plugins, or show one."),
 }
 """Name -> where the command is, and the line about it, so that `--help` imports none."""

@@ -64,12 +64,11 @@ WORDS_BODY: Final = {
         },
     }
 }
+BYTES: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 FILE_BODY: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The file.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    },
-    206: {"description": "The part of it that was asked for."},
+    200: {"description": "The file.", "content": BYTES},
+    206: {"description": "The part of it that was asked for.", "content": BYTES},
+    307: {"description": "The file is fetched from the storage itself, from that URL."},
     416: {"description": "The file does not reach that far."},
 }
 
