@@ -23,11 +23,12 @@ from eurydice_core.db.engine import Database
 from eurydice_core.db.leases import Lease, drop_leases, live_holders, renew_leases, take_lease
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 
-__all__ = ["Leases", "hold_machine"]
+__all__ = ["CLEANER", "MACHINE", "Leases", "hold_machine"]
 
 LEASE_SECONDS: Final = 30.0
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 MACHINE: Final = "machine"
+CLEANER: Final = "cleaner"
 
 
 class Leases:

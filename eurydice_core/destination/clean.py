@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, select, update
 from eurydice_core.db.incoming import IncomingTransferable as Row
 from eurydice_core.destination.purge import GONE, purge, purgeable
 from eurydice_core.installation import Installation
+from eurydice_core.leases import CLEANER
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import IncomingState
 from eurydice_core.service import Service
@@ -34,7 +35,12 @@ class DestinationCleaner(Service):
         self._trim_after = timedelta(seconds=settings.trim_after)
 
     def step(self) -> bool:
-        """Clean one batch of each sort; return whether there may be more."""
+        """Clean one batch of each sort; return whether there may be more.
+
+        Of several cleaners at one database, one does it for as long as it lives.
+        """
+        if not self._installation.leases.take(CLEANER):
+            return False
         counts = (
             self.expire(),
             self.give_up_stale(),

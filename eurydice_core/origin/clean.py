@@ -16,6 +16,7 @@ from eurydice_core.db.outgoing import (
     RevocationRow,
 )
 from eurydice_core.installation import Installation
+from eurydice_core.leases import CLEANER
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.revoke import revoke
@@ -41,7 +42,12 @@ class OriginCleaner(Service):
         self._trim_after = timedelta(seconds=settings.cleaner.trim_after)
 
     def step(self) -> bool:
-        """Clean one batch of each sort; return whether there may be more."""
+        """Clean one batch of each sort; return whether there may be more.
+
+        Of several cleaners at one database, one does it for as long as it lives.
+        """
+        if not self._installation.leases.take(CLEANER):
+            return False
         counts = (
             self.end_dead_uploads(),
             self.end_dead_reservations(),

@@ -20,6 +20,7 @@ from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.errors import ConfigurationError, LinkDown
 from eurydice_core.leases import MACHINE, Leases, hold_machine
 from eurydice_core.model.states import RangeState, RevocationReason
+from eurydice_core.origin.clean import OriginCleaner
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.origin.send import Sender
 
@@ -231,3 +232,21 @@ def added_up(sides) -> tuple[int, int]:
             )
         ).one()
     return int(row[0]), int(row[1] or 0)
+
+
+def test_of_several_cleaners_one_cleans(sides):
+    database, directory = sides.origin.database, sides.origin.settings.state_dir
+    elsewhere = Leases(database, directory)
+    assert elsewhere.take("cleaner")
+    sides.submit(b"x")
+    sides.send()
+    sides.clock.forward(minutes=2)
+    sides.send()
+    sides.clock.forward(days=30)
+    cleaner = OriginCleaner(sides.origin, now=sides.clock)
+    assert not cleaner.step()
+    assert sides.outgoing()
+    elsewhere.close()
+    drained = [cleaner.step() for _ in range(3)]
+    assert not any(drained)
+    assert not sides.outgoing()
