@@ -56,20 +56,20 @@ class PasswordCheck:
             PasswordsLocked: there were too many wrong ones for this name from this address.
         """
         with self._database.read() as session:
-            seconds = self._lockout.seconds_left(session, username, address)
+            standing = self._lockout.standing(session, username, address)
             known = session.scalar(
                 select(User.password_hash).where(User.username == username, User.is_active)
             )
-        if seconds > 0:
-            raise PasswordsLocked(seconds)
+        if standing.seconds > 0:
+            raise PasswordsLocked(standing.seconds)
         digest = self._digest(username, password, known or "")
-        if known is not None and self._is_remembered(digest):
-            return True
-        if not self._accounts.check_password(username, password):
-            self._lockout.note_failure(username, address)
-            return False
-        self._lockout.note_success(username, address)
-        self._remember(digest)
+        if known is None or not self._is_remembered(digest):
+            if not self._accounts.check_password(username, password):
+                self._lockout.note_failure(username, address)
+                return False
+            self._remember(digest)
+        if standing.failed:
+            self._lockout.forget(username, address)
         return True
 
     def _digest(self, *parts: str) -> bytes:

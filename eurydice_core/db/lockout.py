@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from loguru import logger
-from sqlalchemy import and_, case, delete, or_, select
+from sqlalchemy import case, delete, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.engine import Database
@@ -23,7 +23,7 @@ from eurydice_core.db.tables import SignInFailures
 from eurydice_core.db.upsert import insert
 from eurydice_core.model.clock import Clock, utc_now
 
-__all__ = ["Lockout", "LockoutRules"]
+__all__ = ["Lockout", "LockoutRules", "Standing"]
 
 BATCH = 1000
 """Counts forgotten at once; each failure takes its time, so hardly more end between two."""
@@ -43,12 +43,23 @@ class LockoutRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What counts against the next password."""
+
+    seconds: float
+    """For how long it is not looked at."""
+    failed: bool
+    """Whether wrong ones of this name are counted, to be forgotten with a right one."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Count:
     """One of the things that are counted."""
 
     key: bytes
     limit: int
     label: str
+    is_address: bool = False
 
 
 class Lockout:
@@ -59,15 +70,18 @@ class Lockout:
         self._rules = rules
         self._now = now
 
-    def seconds_left(self, session: Session, username: str, address: str) -> float:
-        """Return for how long no password of this name from this address is looked at."""
+    def standing(self, session: Session, username: str, address: str) -> Standing:
+        """Return what counts against the passwords of a name from an address."""
         now, row = self._now(), SignInFailures
-        reached = [
-            and_(row.key == count.key, row.failures >= count.limit)
-            for count in self._counts(username, address)
-        ]
-        query = select(row.ends_at).where(or_(*reached), row.ends_at > now)
-        return max(((end - now).total_seconds() for end in session.scalars(query)), default=0.0)
+        counts = {count.key: count for count in self._counts(username, address)}
+        query = select(row).where(row.key.in_(counts), row.ends_at > now)
+        seconds, failed = 0.0, False
+        for known in session.scalars(query):
+            count = counts[known.key]
+            failed = failed or not count.is_address
+            if known.failures >= count.limit:
+                seconds = max(seconds, (known.ends_at - now).total_seconds())
+        return Standing(seconds, failed)
 
     def note_failure(self, username: str, address: str) -> None:
         """Count a wrong password, and forget what ended."""
@@ -84,14 +98,11 @@ class Lockout:
                 self._rules.duration,
             )
 
-    def note_success(self, username: str, address: str) -> None:
-        """Forget the wrong passwords of a name; those of the address count on."""
-        count = next(self._counts(username, address))
-        with self._database.read() as session:
-            known = session.get(SignInFailures, count.key)
-        if known is not None:
-            with self._database.write() as session:
-                session.execute(delete(SignInFailures).where(SignInFailures.key == count.key))
+    def forget(self, username: str, address: str) -> None:
+        """Forget the wrong passwords of a name, after a right one; the address' count on."""
+        key = next(self._counts(username, address)).key
+        with self._database.write() as session:
+            session.execute(delete(SignInFailures).where(SignInFailures.key == key))
 
     def _trim(self, now: datetime) -> None:
         """Forget what ended, in passing over what another process is at: neither waits."""
@@ -131,7 +142,7 @@ class Lockout:
         place = _place(address)
         attempts = self._rules.attempts
         yield _Count(_key(place, username), attempts, f"user name {username[:150]!r} at {place}")
-        yield _Count(_key(place), attempts * NAMES, f"all user names at {place}")
+        yield _Count(_key(place), attempts * NAMES, f"all user names at {place}", True)
 
 
 def _key(*parts: str) -> bytes:
