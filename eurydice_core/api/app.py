@@ -106,6 +106,7 @@ def _with_routes(side: Side) -> FastAPI:
     for router in ROUTERS[side]:
         app.include_router(router)
     routes = [route for router in ROUTERS[side] for route in router.routes]
+    app.state.routes = routes
     app.openapi = cache(partial(describe, app, side, routes))  # type: ignore[method-assign]
     return app
 

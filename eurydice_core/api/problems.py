@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from loguru import logger
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from eurydice_core.api.request_id import current_request_id
 from eurydice_core.errors import (
@@ -183,8 +184,23 @@ async def _on_error(_request: Request, error: Exception) -> Response:
     return problem(error)
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the routing itself refuses: an unknown path, or another method."""
     if not isinstance(error, HTTPException):  # pragma: no cover (registered for nothing else)
         raise error
-    return problem_response(error.status_code, "", str(error.detail), {}, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The router names the methods of one route; several may share a path.
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    return problem_response(error.status_code, "", str(error.detail), {}, headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    routes: Iterable[Route] = request.app.state.routes
+    return {
+        method
+        for route in routes
+        if route.path_regex.fullmatch(path)
+        for method in route.methods or ()
+    }

@@ -261,3 +261,17 @@ def test_a_web_plugin_that_is_misconfigured_is_said_at_once(make_bench):
         make_bench(
             Side.ORIGIN, plugins=plugins, web={"plugins": ["home"], "home": {"colour": "red"}}
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/transferables/", {"GET", "POST"}),
+        ("/api/v1/transferables/6f1c0e7a-2b5d-4c8e-9f30-1a2b3c4d5e6f", {"GET", "DELETE"}),
+        ("/readyz", {"GET"}),
+    ],
+)
+def test_a_method_that_is_not_taken_is_told_which_are(origin, path, allowed):
+    answer = origin.request("PATCH", path)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
