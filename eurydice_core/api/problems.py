@@ -189,9 +189,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # pragma: no cover (registered for nothing else)
         raise error
     headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (ours := _methods_at(request)):
         # The router names the methods of one route; several may share a path.
-        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+        headers["Allow"] = ", ".join(sorted(ours))
     return problem_response(error.status_code, "", str(error.detail), {}, headers)
 
 
