@@ -54,7 +54,9 @@ def configure(
             raise ConfigurationError(
                 f"[log] file: cannot write {file}: {error.strerror}"
             ) from error
-    logging.basicConfig(handlers=[Forwarder()], level=numeric(level), force=True)
+    # What libraries say at DEBUG is for them: whole requests and signatures. TRACE has it.
+    libraries = numeric(level) if level == "TRACE" else max(logging.INFO, numeric(level))
+    logging.basicConfig(handlers=[Forwarder()], level=libraries, force=True)
     # It tells at INFO how it looked at a database, which every process does when it starts.
     logging.getLogger("alembic").setLevel(max(logging.WARNING, numeric(level)))
     logging.captureWarnings(capture=True)

@@ -50,6 +50,16 @@ def test_only_what_is_severe_enough_is_written(capsys):
     assert "no" not in written
 
 
+def test_what_libraries_say_for_their_own_debugging_takes_trace(capsys):
+    for level in ("DEBUG", "TRACE"):
+        log.configure(level=level)
+        logger.debug("ours")
+        logging.getLogger("botocore.auth").debug("a whole signed request")
+    ours_at_debug, *at_trace = capsys.readouterr().err.splitlines()
+    assert ours_at_debug.endswith("ours")
+    assert len(at_trace) == 2
+
+
 @pytest.mark.parametrize("level", ["TRACE", "DEBUG", "INFO"])
 def test_alembic_is_heard_only_when_something_is_wrong(capsys, level):
     log.configure(level=level)
