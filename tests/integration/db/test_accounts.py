@@ -99,6 +99,31 @@ def test_last_access_is_kept_to_the_minute(accounts):
     assert accounts.get("alice").last_access == seen
 
 
+def test_each_token_has_a_last_use_of_its_own(accounts):
+    accounts.add("alice")
+    first, second = accounts.issue_token("alice"), accounts.issue_token("alice")
+    accounts.note_access(accounts.by_token(first), first)
+    assert [token.last_used_at is None for token in accounts.tokens("alice")] == [False, True]
+    accounts.note_access(accounts.by_token(second), second)
+    used = [token.last_used_at for token in accounts.tokens("alice")]
+    assert None not in used
+    accounts.note_access(accounts.by_token(second), second)
+    assert [token.last_used_at for token in accounts.tokens("alice")] == used
+
+
+def test_an_account_that_is_switched_off_opens_nothing(accounts):
+    accounts.add("alice", "correct horse")
+    token = accounts.issue_token("alice")
+    accounts.set_active("alice", False)
+    assert accounts.find("alice") is accounts.by_token(token) is None
+    assert not accounts.check_password("alice", "correct horse")
+    with pytest.raises(Conflict):
+        accounts.add("alice")
+    assert not accounts.get("alice").is_active
+    accounts.set_active("alice", True)
+    assert accounts.by_token(token) == accounts.find("alice")
+
+
 def test_users_are_listed_by_name(accounts):
     for name in ("carol", "alice", "bob"):
         accounts.add(name)

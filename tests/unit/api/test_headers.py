@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eurydice_core.api.destination.download import content_disposition
+from eurydice_core.api.destination.file_headers import content_disposition
 from eurydice_core.api.metadata_headers import metadata_from_headers, metadata_to_headers
 from eurydice_core.api.middleware import joined_headers, peer_of
 from eurydice_core.errors import InvalidRequest
@@ -109,3 +109,34 @@ def test_a_trusted_proxy_that_says_nothing_changes_nothing():
 def test_a_unix_socket_has_no_address():
     peer = peer_of({"client": None, "headers": [], "scheme": "http"}, PROXIES)
     assert (peer.address, peer.secure) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "user"),
+    [
+        ("1.2.3.4:5678", "1.2.3.4"),
+        ("[2001:db8::1]:5678, 10.0.0.1", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("10.0.0.8, 10.0.0.9", "10.0.0.8"),  # a user within the proxies' own network
+        ("1.2.3.4, unknown", "10.1.2.3"),  # nothing before what is no address is believed
+        ("1.2.3.4, <script>, 10.0.0.9", "10.0.0.9"),
+        ("1.2.3.4, ", "1.2.3.4"),
+        (", ,", "10.1.2.3"),
+    ],
+)
+def test_only_addresses_are_taken_for_a_users(forwarded, user):
+    header = (b"x-forwarded-for", forwarded.encode())
+    assert peer_of(scope_from("10.1.2.3", header), PROXIES).user_address == user
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=255), max_size=60))
+def test_no_forwarded_header_is_more_than_an_address(forwarded):
+    header = (b"x-forwarded-for", forwarded.encode("latin-1"))
+    assert ip_address(peer_of(scope_from("10.1.2.3", header), PROXIES).user_address)
+
+
+def test_the_host_is_what_the_user_calls_us():
+    headers = ((b"host", b"inner:8080"), (b"x-forwarded-host", b"a.example, outer.example"))
+    assert peer_of(scope_from("9.9.9.9", *headers), PROXIES).host == "inner:8080"
+    assert peer_of(scope_from("10.1.2.3", *headers), PROXIES).host == "outer.example"
+    assert peer_of(scope_from("10.1.2.3", headers[0]), PROXIES).host == "inner:8080"
