@@ -38,7 +38,6 @@ CHOSEN = CHECKS.get_by_names(
         "unsupported_method",
         "allow_header_conformance",
         "ignored_auth",
-        "use_after_free",
     ]
 )
 always_the_same = settings(
