@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 WRITES = "eurydice_writes"
 """Execution option of a connection that will write."""
+HASTY = "eurydice_hasty"
+"""Execution option of one whose writing need not survive a power cut."""
 
 
 class Database:
@@ -46,6 +48,7 @@ class Database:
         if self.is_sqlite:
             _prepare_sqlite(self.engine, busy_timeout)
         self._writing = self.engine.execution_options(**{WRITES: True})
+        self._hasty = self.engine.execution_options(**{WRITES: True, HASTY: True})
         # SQLite has one writer at a time, and lets the others sleep and look again: threads
         # of one process wait for each other here, where the next one goes on at once.
         self._turn: AbstractContextManager[object] = (
@@ -64,11 +67,12 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, durable: bool = True) -> Iterator[Session]:
         """Yield a session; commit when the block exits cleanly, else undo all of it.
 
         On SQLite the transaction takes the write lock when it begins: taking it half-way
         would fail at once if somebody else wrote meanwhile, instead of waiting.
+        What is not `durable` may be undone by a power cut, and does not wait for the disk.
 
         Raises:
             DatabaseUnavailable: the database does not answer, or cannot do it now.
@@ -76,9 +80,11 @@ class Database:
         with (
             self._turn,
             self._translated(),
-            Session(self._writing, expire_on_commit=False) as session,
+            Session(self._writing if durable else self._hasty, expire_on_commit=False) as session,
             session.begin(),
         ):
+            if not (durable or self.is_sqlite):
+                session.execute(text("SET LOCAL synchronous_commit = off"))
             yield session
 
     def write_soon(self, change: Callable[[Session], T]) -> Future[T]:
@@ -150,7 +156,11 @@ def _prepare_sqlite(engine: Engine, busy_timeout: float) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(WRITES, False)
+        options = connection.get_execution_options()
+        writes = options.get(WRITES, False)
+        if writes:
+            level = "NORMAL" if options.get(HASTY, False) else "FULL"
+            connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -136,9 +136,10 @@ class OutgoingRange(Base):
         Index(
             "ix_outgoing_ranges_kept",
             "user_id",
+            "stored",
             "size",
             postgresql_where=text("stored"),
-            sqlite_where=text("stored"),
+            sqlite_where=text("stored = 1"),  # as queries say it: SQLite compares the words
         ),
         Index(
             "ix_outgoing_ranges_done",

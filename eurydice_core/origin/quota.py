@@ -107,7 +107,7 @@ class Reservation:
         """
         if received <= self._size:
             return
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             _lock(session, self._account.id)
             more = self._granted(session, received - self._size, STEP)
             session.execute(
@@ -145,7 +145,7 @@ def reserve(
     # Without a limit of its own the size is reserved all the same: the row is what counts files.
     limit = 2**62 if quota.size is None else quota.size
     reservation = Reservation(database, account, id, limit)
-    with database.write() as session:
+    with database.write(durable=False) as session:
         _lock(session, account.id)
         if quota.files is not None:
             _require_file(session, account.id, quota.files, moment)

@@ -44,7 +44,7 @@ class UploadThrottle:
         step = period // self._rate.count
         earned = UploadRate.earned_at
         later = case((earned > now, earned), else_=now) + step
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             admitted = session.scalar(
                 insert(session, UploadRate)
                 .values(user_id=user_id, earned_at=now + step)

@@ -54,5 +54,5 @@ async def room_for(
 
 
 def _release(api: Api, submission: Submission) -> None:
-    with api.installation.database.write() as session:
+    with api.installation.database.write(durable=False) as session:
         release(session, submission.id)

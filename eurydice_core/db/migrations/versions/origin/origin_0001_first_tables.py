@@ -260,10 +260,10 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_outgoing_ranges_kept",
-            ["user_id", "size"],
+            ["user_id", "stored", "size"],
             unique=False,
             postgresql_where=sa.text("stored"),
-            sqlite_where=sa.text("stored"),
+            sqlite_where=sa.text("stored = 1"),
         )
         batch_op.create_index(
             "ix_outgoing_ranges_oldest",
@@ -348,7 +348,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_outgoing_ranges_kept",
             postgresql_where=sa.text("stored"),
-            sqlite_where=sa.text("stored"),
+            sqlite_where=sa.text("stored = 1"),
         )
         batch_op.drop_index(
             "ix_outgoing_ranges_done",
