@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ class Site:
     def client(self, username: str) -> httpx.Client:
         """Make an account and return a client that uses the API as it."""
         self.command("user", "add", username, "--no-password")
-        token = self.command("user", "token", username)
+        token = self.command("user", "token", "add", username)
         return httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}/api/v1/",
             headers={"Authorization": f"Token {token}"},
@@ -151,6 +152,41 @@ class Site:
             return httpx.get(url, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
+
+
+class Service:
+    """A service run alone, so that it can be killed and comes back at once."""
+
+    def __init__(self, site: Site, name: str, **settings: str) -> None:
+        self.site, self.name = site, name
+        self.environment = {
+            **site.environment,
+            **{f"EURYDICE_{name}": value for name, value in settings.items()},
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        with self.site.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "eurydice_core", "--config", str(self.site.config)),
+                    *("run", self.name),
+                ],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """End it, and what it started, as a power switch would."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+            self.process = None
 
 
 @dataclass
@@ -208,6 +244,8 @@ def tools() -> Any:
 
     class Tools:
         content = Content
+        service = Service
+        free_port = staticmethod(free_port)
         wait_until = staticmethod(wait_until)
         upload = staticmethod(upload)
         download_digest = staticmethod(download_digest)
@@ -241,6 +279,10 @@ def make_sites(tmp_path: Path) -> Iterator[Callable[..., Sites]]:
             site.command(
                 "init", site.side, "--dir", str(site.home), *secret * (site.side != "origin")
             )
+            if "STORAGE__PLUGIN" in site.settings:  # its keys are not those that init wrote
+                written = site.config.read_text().splitlines(keepends=True)
+                kept = [line for line in written if not line.startswith("root = ")]
+                site.config.write_text("".join(kept))
             site.command("migrate")
         return sites
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,37 +16,14 @@ KILLS = int(os.environ.get("KILLS", "6"))
 FILES = 6 * KILLS
 
 
-class Killable:
-    """A service run alone, so that it comes back at once."""
-
-    def __init__(self, site, name: str) -> None:
-        self.site, self.name = site, name
-        self.start()
-
-    def start(self) -> None:
-        with self.site.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "eurydice_core", "--config", str(self.site.config)),
-                    *("run", self.name),
-                ],
-                env=self.site.environment,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
-
-
 def test_every_file_arrives_once_however_often_sender_and_receiver_are_killed(make_sites, tools):
     rng = random.Random(KILLS)
     sites = make_sites(origin={"SENDER__REPEAT": "100"})
-    services = [Killable(sites.origin, "api"), Killable(sites.destination, "api")]
-    victims = [Killable(sites.origin, "sender"), Killable(sites.destination, "receiver")]
+    services = [tools.service(sites.origin, "api"), tools.service(sites.destination, "api")]
+    victims = [
+        tools.service(sites.origin, "sender"),
+        tools.service(sites.destination, "receiver"),
+    ]
     try:
         for site in (sites.origin, sites.destination):
             tools.wait_until(lambda site=site: "listens on" in site.said(), 60, "the API is up")

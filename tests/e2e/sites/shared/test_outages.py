@@ -1,0 +1,82 @@
+"""What services stand on goes away for a while: they wait, say so, and go on."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.service, pytest.mark.timeout(600)]
+
+MIB = 2**20
+BYTES = {"Content-Type": "application/octet-stream"}
+
+
+def readiness(site) -> tuple[int, dict]:
+    response = httpx.get(f"http://127.0.0.1:{site.port}/readyz", trust_env=False, timeout=30)
+    return response.status_code, response.json()
+
+
+def is_received(fetcher, id: str) -> bool:
+    found = fetcher.get(f"transferables/{id}/")
+    return found.status_code == 200 and found.json()["state"] == "SUCCESS"
+
+
+def check_transfer(tools, sender, fetcher, size: int, seed: int) -> None:
+    content = tools.content(size, seed)
+    sent = tools.upload(sender, content, f"file-{seed}")
+    tools.wait_until(lambda: is_received(fetcher, sent["id"]), 120, "the file arrives")
+    assert tools.download_digest(fetcher, sent["id"]) == content.sha256.hexdigest()
+
+
+def test_postgresql_restarted_under_both_sides_loses_nothing(
+    make_shared_sites, tools, postgres_server
+):
+    sites = make_shared_sites()
+    sites.origin.start()
+    sites.destination.start()
+    ((sender, fetcher),) = sites.users(1)
+    check_transfer(tools, sender, fetcher, 5 * MIB, 1)
+    content = tools.content(30 * MIB, 2)
+    sent = tools.upload(sender, content, "on its way")
+    postgres_server.stop()
+    try:
+        for site in (sites.origin, sites.destination):
+            tools.wait_until(lambda site=site: readiness(site)[0] == 503, 60, "not ready")
+        refused = sender.post("transferables/", content=b"x", headers=BYTES)
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+        for site in (sites.origin, sites.destination):
+            tools.wait_until(
+                lambda site=site: "waiting for it, nothing is lost" in site.said(), 60, "it is said"
+            )
+    finally:
+        postgres_server.start()
+    for site in (sites.origin, sites.destination):
+        tools.wait_until(lambda site=site: readiness(site)[0] == 200, 60, "ready again")
+    tools.wait_until(lambda: is_received(fetcher, sent["id"]), 120, "the file arrives")
+    assert tools.download_digest(fetcher, sent["id"]) == content.sha256.hexdigest()
+    check_transfer(tools, sender, fetcher, 5 * MIB, 3)
+
+
+def test_object_store_away_for_a_while_loses_nothing(make_shared_sites, tools, gate):
+    quick = {"STORAGE__RETRIES": "1", "STORAGE__CONNECT_TIMEOUT": "1s"}
+    sites = make_shared_sites(origin=quick, destination=quick)
+    sites.origin.start()
+    sites.destination.start()
+    ((sender, fetcher),) = sites.users(1)
+    check_transfer(tools, sender, fetcher, 5 * MIB, 1)
+    content = tools.content(60 * MIB, 2)
+    sent = tools.upload(sender, content, "on its way")
+    gate.shut()
+    try:
+        for site in (sites.origin, sites.destination):
+            tools.wait_until(lambda site=site: readiness(site)[0] == 503, 60, "not ready")
+        refused = sender.post("transferables/", content=bytes(MIB), headers=BYTES)
+        assert refused.status_code in (503, 507), refused.text
+    finally:
+        gate.open()
+    for site in (sites.origin, sites.destination):
+        tools.wait_until(lambda site=site: readiness(site)[0] == 200, 60, "ready again")
+    tools.wait_until(lambda: is_received(fetcher, sent["id"]), 120, "the file arrives")
+    assert tools.download_digest(fetcher, sent["id"]) == content.sha256.hexdigest()
+    check_transfer(tools, sender, fetcher, 5 * MIB, 3)
