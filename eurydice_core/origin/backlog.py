@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
 from eurydice_core.db.tables import User
+from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.model.states import OutgoingState
 
-__all__ = ["Backlog", "backlog", "recently_ended"]
+__all__ = ["Backlog", "backlog", "oldest_range", "recently_ended"]
 
 ENDED = (OutgoingState.SUCCESS, OutgoingState.ERROR, OutgoingState.CANCELED)
 
@@ -25,27 +26,20 @@ class Backlog:
     username: str
     ranges: int = 0
     bytes: int = 0
-    oldest: datetime | None = None
-    """When the range came that waits longest."""
     transferables: dict[OutgoingState, int] = field(default_factory=dict)
 
 
 def backlog(session: Session) -> list[Backlog]:
-    """Return what waits, the users with most of it first; costs as much as the queue is long."""
+    """Return what waits, the users with most of it first."""
     pending = (
-        select(
-            User.username,
-            func.count(),
-            func.sum(OutgoingRange.size),
-            func.min(OutgoingRange.created_at),
-        )
-        .join(User, User.id == OutgoingRange.user_id)
-        # Written out, not bound: a partial index serves only where its condition is seen.
-        .where(OutgoingRange.state == literal_column("'PENDING'"))
+        select(User.username, func.sum(WaitingCount.ranges), func.sum(WaitingCount.bytes))
+        .join(User, User.id == WaitingCount.user_id)
         .group_by(User.username)
+        .having(func.sum(WaitingCount.ranges) > 0)
     )
     users = {
-        row[0]: Backlog(row[0], row[1], int(row[2]), row[3]) for row in session.execute(pending)
+        username: Backlog(username, int(ranges), int(size))
+        for username, ranges, size in session.execute(pending)
     }
     unfinished = (
         select(User.username, OutgoingTransferable.state, func.count())
@@ -56,6 +50,15 @@ def backlog(session: Session) -> list[Backlog]:
     for username, state, count in session.execute(unfinished):
         users.setdefault(username, Backlog(username)).transferables[state] = count
     return sorted(users.values(), key=lambda user: (-user.bytes, user.username))
+
+
+def oldest_range(session: Session) -> datetime | None:
+    """Return when the range came that waits longest."""
+    # Written out, not bound: a partial index serves only where its condition is seen.
+    waits = OutgoingRange.state == literal_column("'PENDING'")
+    return session.scalar(
+        select(OutgoingRange.created_at).where(waits).order_by(OutgoingRange.id).limit(1)
+    )
 
 
 def recently_ended(session: Session, since: datetime) -> Mapping[OutgoingState, int]:

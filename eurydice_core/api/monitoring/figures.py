@@ -104,7 +104,7 @@ def _origin(session: Session, users: Sequence[outgoing.Backlog], named: int) -> 
         ("user",),
         (((label(user),), user.bytes) for user in users),
     )
-    oldest = min((user.oldest for user in users if user.oldest), default=None)
+    oldest = outgoing.oldest_range(session)
     yield from moment("queue_oldest_range", "When the range came that waits longest.", oldest)
     yield from moment(
         "last_packet_sent", "When the link last took one.", get_time(session, LAST_PACKET_SENT_AT)

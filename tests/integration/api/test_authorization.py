@@ -144,7 +144,7 @@ OPERATIONS = [
 
 @pytest.fixture
 def database_url(sqlite_database):
-    """Who owns what is asked the same way of either database; one is enough for so many requests."""
+    """Who owns what is asked alike of either database: one is enough for so many requests."""
     return sqlite_database
 
 
