@@ -65,9 +65,7 @@ def describe(app: FastAPI, side: Side, routes: Iterable[BaseRoute]) -> Part:
         _describe_inputs(operation)
         _describe_responses(document, operation, method, route)
         operation["security"] = security_of(route)
-        operation["x-codeSamples"] = samples_of(
-            operation, method, path, side, token=needs_account(route)
-        )
+        operation["x-codeSamples"] = samples_of(operation, method, path, side)
     document["tags"] = [
         {"name": name, "description": text} for name, text in TAGS.items() if name in used
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from textwrap import indent
 from typing import Any, Final
 
 from eurydice_core.api.openapi.examples import BODIES
@@ -22,7 +24,8 @@ class Call:
     method: str
     path: str
     side: str
-    token: bool
+    ways: Collection[str]
+    """Names of the ways to say who one is."""
     body_type: str | None
     body: Any
     answer: str
@@ -39,9 +42,19 @@ class Call:
         """The variable that has the API token."""
         return f"EURYDICE_{self.side.upper()}_AUTHTOKEN"
 
+    @property
+    def by_token(self) -> bool:
+        """Whether an API token says who one is."""
+        return "tokenAuth" in self.ways
+
+    @property
+    def by_password(self) -> bool:
+        """Whether only a password does."""
+        return "basicAuth" in self.ways and not self.by_token
+
 
 def samples_of(
-    operation: dict[str, Any], method: str, path: str, side: str, *, token: bool
+    operation: dict[str, Any], method: str, path: str, side: str
 ) -> list[dict[str, str]]:
     """Return the samples of an operation, in the form that documentation tools show."""
     body_type = next(iter(operation.get("requestBody", {}).get("content", ())), None)
@@ -50,7 +63,7 @@ def samples_of(
         method=method.upper(),
         path=path,
         side=side,
-        token=token,
+        ways={name for way in operation["security"] for name in way},
         body_type=body_type,
         body=BODIES.get((operation["operationId"], body_type or "")),
         answer=next(iter(answers[0].get("content", ())), ""),
@@ -67,8 +80,10 @@ def _curl(call: Call) -> str:
     words = ["curl --fail --silent --show-error"]
     if call.method != "GET" and not (call.method == "POST" and call.body_type == JSON):
         words.append(f"--request {call.method}")
-    if call.token:
+    if call.by_token:
         words.append(f'--header "Authorization: Token ${call.secret}"')
+    if call.by_password:
+        words.append('--user "$EURYDICE_USER:$EURYDICE_PASSWORD"')
     words += [f'--header "{name}: {value}"' for name, value in call.headers.items()]
     if call.body_type is not None:
         words.append(f'--header "Content-Type: {call.body_type}"')
@@ -84,7 +99,7 @@ def _curl(call: Call) -> str:
 def _python(call: Call) -> str:
     path = call.path.replace("{id}", "{os.environ['TRANSFERABLE_ID']}")
     headers = []
-    if call.token:
+    if call.by_token:
         headers.append(f'"Authorization": f"Token {{os.environ[\'{call.secret}\']}}"')
     headers += [f'"{name}": "{value}"' for name, value in call.headers.items()]
     if call.body_type not in (None, JSON):
@@ -93,15 +108,17 @@ def _python(call: Call) -> str:
     if headers:
         arguments.append("headers={" + ", ".join(headers) + "}")
     if call.body_type == BINARY:
-        arguments.append(f'data=open("{FILE}", "rb")')
+        arguments.append("data=file")
     elif call.body_type is not None:
         arguments.append(f"{'json' if call.body_type == JSON else 'data'}={call.body!r}")
+    if call.by_password:
+        arguments.append("auth=(os.environ['EURYDICE_USER'], os.environ['EURYDICE_PASSWORD'])")
     arguments.append("timeout=60")
     listed = "".join(f"    {argument},\n" for argument in arguments)
-    return (
-        f"import os\n\nimport requests\n\nresponse = requests.{call.method.lower()}(\n{listed})\n"
-        f"response.raise_for_status()\n{_use(call)}"
-    )
+    ask = f"response = requests.{call.method.lower()}(\n{listed})"
+    if call.body_type == BINARY:
+        ask = f'with open("{FILE}", "rb") as file:\n{indent(ask, "    ")}'
+    return f"import os\n\nimport requests\n\n{ask}\nresponse.raise_for_status()\n{_use(call)}"
 
 
 def _use(call: Call) -> str:

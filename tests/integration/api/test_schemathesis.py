@@ -87,7 +87,8 @@ def user(make_bench):
     """Make a side with a user who may see everything, some files of theirs and of another's."""
 
     def make(side):
-        bench = make_bench(side)
+        # So many wrong passwords are tried that the door would close, as it should.
+        bench = make_bench(side, api={"lockout_attempts": 1000, "lockout_window": 0.001})
         bench.user("prometheus", sees_metrics=True)
         bench.sign_in("prometheus")
         STAGE.app = bench.app

@@ -26,7 +26,7 @@ SCHEMAS = [
     for side, document in DOCUMENTS.items()
     for name, schema in document["components"]["schemas"].items()
 ]
-EMPTY = {"204", "302", "304", "307", "416"}
+EMPTY = {"204", "302", "304", "307"}
 """Statuses whose answers have no body."""
 
 
