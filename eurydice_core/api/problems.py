@@ -36,6 +36,8 @@ __all__ = [
     "FieldInvalid",
     "Forbidden",
     "NotAuthenticated",
+    "PreconditionFailed",
+    "RangeNotSatisfiable",
     "TooSlow",
     "UnsupportedMediaType",
     "UploadInterrupted",
@@ -58,6 +60,21 @@ class NotAuthenticated(RequestError):
 
 class Forbidden(RequestError):
     """This user may not do that."""
+
+
+class PreconditionFailed(RequestError):
+    """The request's own conditions do not hold."""
+
+    def __init__(self) -> None:
+        super().__init__("the file is not the version that the request is for")
+
+
+class RangeNotSatisfiable(RequestError):
+    """The file does not reach as far as what is asked for."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the file has {size} bytes, and none of those that are asked for")
+        self.size = size
 
 
 class UnsupportedMediaType(RequestError):
@@ -93,10 +110,12 @@ STATUS: Final[Mapping[type[BaseException], int]] = {
     TooSlow: 408,
     Conflict: 409,
     Gone: 410,
+    PreconditionFailed: 412,
     TooLarge: 413,
     KeyReused: 422,
     QuotaExceeded: 413,
     UnsupportedMediaType: 415,
+    RangeNotSatisfiable: 416,
     TooManyRequests: 429,
     RequestError: 400,
     DatabaseUnavailable: 503,
@@ -123,6 +142,8 @@ def problem(error: BaseException) -> Response:
     headers = {} if (seconds := _retry_after(error)) is None else {"Retry-After": str(seconds)}
     detail = INTERNAL[status] if status in INTERNAL else str(error)
     response = problem_response(status, kind_of(error), detail, fields_of(error), headers)
+    if isinstance(error, RangeNotSatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, NotAuthenticated):
         for challenge in error.challenges:
             response.headers.append("WWW-Authenticate", challenge)

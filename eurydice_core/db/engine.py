@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.group_commit import GroupCommit
@@ -49,10 +50,8 @@ class Database:
             _prepare_sqlite(self.engine, busy_timeout)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._hasty = self.engine.execution_options(**{WRITES: True, HASTY: True})
-        # SQLite has one writer at a time, and lets the others sleep and look again: threads
-        # of one process wait for each other here, where the next one goes on at once.
-        self._turn: AbstractContextManager[object] = (
-            threading.Lock() if self.is_sqlite else nullcontext()
+        self._turn: AbstractContextManager[None] = (
+            _Turn(self.name, busy_timeout) if self.is_sqlite else nullcontext()
         )
         self._together = GroupCommit(self.write)
 
@@ -104,11 +103,35 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(
+                f"database {self.name}: all its connections are in use; raise [database] pool_size"
+            ) from error
         except DBAPIError as error:
             if not _is_outage(error):
                 raise
             reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
             raise DatabaseUnavailable(f"database {self.name}: {reason}{_advice(reason)}") from error
+
+
+class _Turn(AbstractContextManager[None]):
+    """Lets one thread of this process write at a time.
+
+    SQLite has one writer, and lets the others sleep and look again, longer each time; here
+    the next one goes on at once.
+    """
+
+    def __init__(self, name: str, busy_timeout: float) -> None:
+        self._name = name
+        self._busy_timeout = busy_timeout
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=self._busy_timeout):
+            raise DatabaseUnavailable(f"database {self._name}: another thread keeps writing")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _checked_url(url: str) -> URL:

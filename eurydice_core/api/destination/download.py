@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import re
-from collections.abc import Awaitable, Callable
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
 from fastapi import Request, Response
 from loguru import logger
 from starlette.types import Receive, Scope, Send
 
-from eurydice_core.api.destination.ranges import Unsatisfiable, requested_range
+from eurydice_core.api.destination.conditions import Validators
+from eurydice_core.api.destination.file_headers import (
+    CONTENT_TYPE,
+    content_headers,
+    integrity_headers,
+)
+from eurydice_core.api.destination.ranges import Range, Unsatisfiable, requested_ranges
 from eurydice_core.api.destination.source import Source, open_source
-from eurydice_core.api.metadata_headers import metadata_to_headers
-from eurydice_core.api.problems import Forbidden
+from eurydice_core.api.problems import Forbidden, PreconditionFailed, RangeNotSatisfiable
 from eurydice_core.api.threads import Threads
 from eurydice_core.errors import Conflict, Gone, RequestError, StorageError
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.model.states import IncomingState
 from eurydice_core.model.transferable import Incoming
 
-__all__ = [
-    "content_disposition",
-    "content_headers",
-    "integrity_headers",
-    "require_deliverable",
-    "respond",
-]
+__all__ = ["require_deliverable", "respond"]
 
 STALLED_SECONDS: Final = 300.0
 """A client that takes nothing for this long has gone."""
@@ -42,18 +39,35 @@ UNDELIVERABLE: Final[dict[IncomingState, RequestError]] = {
     IncomingState.EXPIRED: Gone("the file was removed: it was kept for as long as files are"),
     IncomingState.REMOVED: Gone("the file was deleted by its user"),
 }
-HEADER_SAFE: Final = re.compile(r"[\x20-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Bytes of a file, opened."""
+class Stored:
+    """A file as the storage has it."""
 
-    source: Source
-    start: int
-    stop: int
-    is_end: bool
-    """Whether the file ends with it: a file is delivered once its last part is."""
+    storage: Storage
+    key: str
+    size: int
+
+    def open(self, part: Range) -> Source:
+        """Open some of it; blocking."""
+        return open_source(self.storage, self.key, self.size, *part)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a response carries: parts of a file, and what stands around them."""
+
+    parts: Sequence[Range]
+    before: Sequence[bytes]
+    """What precedes each part."""
+    after: bytes = b""
+
+    @property
+    def length(self) -> int:
+        """In bytes."""
+        around = sum(map(len, self.before)) + len(self.after)
+        return around + sum(stop - start for start, stop in self.parts)
 
 
 def require_deliverable(incoming: Incoming) -> int:
@@ -79,61 +93,65 @@ async def respond(
     threads: Threads,
     on_delivered: Callable[[], None],
 ) -> Response:
-    """Return the response that carries a file, or the part of it that is asked for.
+    """Return the response that carries a file, or the parts of it that are asked for.
 
     Raises:
         ObjectMissing: its data is gone.
         StorageError: its data cannot be read.
-        RequestError: its state does not allow it.
+        RequestError: its state does not allow it, or the request's own conditions.
     """
     size = require_deliverable(incoming)
-    etag = _etag(incoming)
+    validators = Validators(_etag(incoming), incoming.finished_at)
+    status = validators.status(request.headers)
+    if status == 304:
+        return Response(status_code=304, headers=validators.headers)
+    if status == 412:
+        raise PreconditionFailed
     try:
-        wanted = requested_range(request.headers, size, etag)
+        wanted = _wanted(request, validators, size)
     except Unsatisfiable:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-    start, stop = wanted or (0, size)
-    source = await threads.run(open_source, storage, incoming.key, size, start, stop)
-    part = Part(source, start, stop, is_end=stop == size)
-    response = _Download(part, threads, on_delivered)
-    response.status_code = 206 if wanted else 200
-    if wanted:
-        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    response.headers["Content-Length"] = str(stop - start)
-    response.headers["ETag"] = etag
+        raise RangeNotSatisfiable(size) from None
+    stored = Stored(storage, incoming.key, size)
+    boundary = secrets.token_hex(16)
+    body = _body(wanted, size, boundary)
+    first = await threads.run(stored.open, body.parts[0])
+    response = _Download(stored, body, first, threads, on_delivered)
+    response.raw_headers = [*content_headers(incoming), *integrity_headers(incoming)]
+    if wanted is not None:
+        response.status_code = 206
+        if len(wanted) > 1:
+            multipart = f"multipart/byteranges; boundary={boundary}"
+            response.headers["Content-Type"] = multipart
+        else:
+            response.headers["Content-Range"] = _content_range(wanted[0], size)
+    response.headers["Content-Length"] = str(body.length)
     response.headers["Accept-Ranges"] = "bytes"
-    response.raw_headers.extend([*content_headers(incoming), *integrity_headers(incoming)])
+    response.headers.update(validators.headers)
     return response
 
 
-def content_headers(incoming: Incoming) -> list[tuple[bytes, bytes]]:
-    """Return the headers that make a browser save a file under its name."""
-    name = incoming.name or str(incoming.id)
-    return [
-        (b"content-type", b"application/octet-stream"),
-        (b"content-disposition", content_disposition(name).encode()),
+def _wanted(request: Request, validators: Validators, size: int) -> Sequence[Range] | None:
+    header = request.headers.get("range")
+    if header is None or request.method != "GET" or not validators.allow_range(request.headers):
+        return None
+    return requested_ranges(header, size)
+
+
+def _body(wanted: Sequence[Range] | None, size: int, boundary: str) -> Body:
+    if wanted is None:
+        return Body([(0, size)], [b""])
+    if len(wanted) == 1:
+        return Body(wanted, [b""])
+    before = [
+        f"\r\n--{boundary}\r\nContent-Type: {CONTENT_TYPE}\r\n"
+        f"Content-Range: {_content_range(part, size)}\r\n\r\n".encode()
+        for part in wanted
     ]
+    return Body(wanted, before, f"\r\n--{boundary}--\r\n".encode())
 
 
-def integrity_headers(incoming: Incoming) -> list[tuple[bytes, bytes]]:
-    """Return the digests of a file, and what its sender said of it."""
-    headers = metadata_to_headers(incoming.user_provided_meta)
-    if incoming.sha1 is not None:
-        headers.append((b"digest", b"SHA=" + base64.b64encode(incoming.sha1)))
-    if incoming.sha256 is not None:
-        digest = base64.b64encode(incoming.sha256)
-        headers.append((b"repr-digest", b"sha-256=:" + digest + b":"))  # RFC 9530
-    return headers
-
-
-def content_disposition(name: str) -> str:
-    """Return the header that names a download (RFC 6266), whatever is in the name."""
-    plain = "".join(c if HEADER_SAFE.fullmatch(c) else "_" for c in name)
-    quoted = plain.replace("\\", "\\\\").replace('"', '\\"')
-    disposition = f'attachment; filename="{quoted}"'
-    if plain == name:
-        return disposition
-    return f"{disposition}; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+def _content_range(part: Range, size: int) -> str:
+    return f"bytes {part[0]}-{part[1] - 1}/{size}"
 
 
 def _etag(incoming: Incoming) -> str:
@@ -143,9 +161,19 @@ def _etag(incoming: Incoming) -> str:
 class _Download(Response):
     """A response whose body is read while it is sent."""
 
-    def __init__(self, part: Part, threads: Threads, on_delivered: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        body: Body,
+        first: Source,
+        threads: Threads,
+        on_delivered: Callable[[], None],
+    ) -> None:
         super().__init__()
-        self._part = part
+        self._stored = stored
+        self._body = body
+        self._source = first
+        """Of the part that is being sent."""
         self._threads = threads
         self._on_delivered = on_delivered
         self.raw_headers = []
@@ -165,21 +193,43 @@ class _Download(Response):
                 return
             if not await _unless_gone(self._send_body(send), receive):
                 logger.info("the client went away before the end of a download")
-            elif self._part.is_end:
+            elif any(stop == self._stored.size for _, stop in self._body.parts):
                 self._on_delivered()
         finally:
-            await self._threads.run(self._part.source.close)
+            await self._threads.run(self._source.close)
 
     async def _send_body(self, send: Send) -> None:
-        left = self._part.stop - self._part.start
+        for number, part in enumerate(self._body.parts):
+            if number:
+                await self._threads.run(self._source.close)
+                self._source = await self._threads.run(self._stored.open, part)
+            if self._body.before[number]:
+                await _send_chunk(send, self._body.before[number])
+            await self._send_part(send, part[1] - part[0])
+        await send({"type": "http.response.body", "body": self._body.after, "more_body": False})
+
+    async def _send_part(self, send: Send, left: int) -> None:
+        """Send one part; each chunk is read while the one before is being sent."""
+        chunk = await self._threads.run(self._source.read) if left else b""
         while left:
-            chunk = await self._threads.run(self._part.source.read)
             left -= len(chunk)
             if not chunk or left < 0:
                 raise StorageError("a stored file is not as long as it was a moment ago")
-            async with asyncio.timeout(STALLED_SECONDS):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if not left:
+                await _send_chunk(send, chunk)
+                return
+            reading = asyncio.ensure_future(self._threads.run(self._source.read))
+            try:
+                await _send_chunk(send, chunk)
+            finally:
+                await asyncio.wait([reading])  # nobody else may touch the source before
+                reading.exception()
+            chunk = reading.result()
+
+
+async def _send_chunk(send: Send, chunk: bytes) -> None:
+    async with asyncio.timeout(STALLED_SECONDS):
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 async def _unless_gone(body: Awaitable[None], receive: Receive) -> bool:

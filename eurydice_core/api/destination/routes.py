@@ -10,12 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from eurydice_core.api.context import Api, CurrentAccount, CurrentApi, TransferableId
-from eurydice_core.api.destination.download import (
-    content_headers,
-    integrity_headers,
-    require_deliverable,
-    respond,
-)
+from eurydice_core.api.destination.download import require_deliverable, respond
+from eurydice_core.api.destination.file_headers import content_headers, integrity_headers
 from eurydice_core.api.destination.schemas import (
     DestinationListQuery,
     Figures,
@@ -67,9 +63,12 @@ WORDS_BODY: Final = {
 BYTES: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 FILE_BODY: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": BYTES},
-    206: {"description": "The part of it that was asked for.", "content": BYTES},
+    206: {
+        "description": "The part of it that was asked for, or several of them.",
+        "content": {**BYTES, "multipart/byteranges": {"schema": {"type": "string"}}},
+    },
+    304: {"description": "The client has this file already."},
     307: {"description": "The file is fetched from the storage itself, from that URL."},
-    416: {"description": "The file does not reach that far."},
 }
 
 
@@ -143,7 +142,10 @@ async def delete_transferable(
     operation_id="download-transferable",
     tags=[FILES],
     response_class=Response,
-    responses={**FILE_BODY, **{status: PROBLEMS[status] for status in (403, 404, 409, 410)}},
+    responses={
+        **FILE_BODY,
+        **{status: PROBLEMS[status] for status in (403, 404, 409, 410, 412, 416)},
+    },
 )
 async def download_transferable(
     request: Request, api: CurrentApi, account: CurrentAccount, id: TransferableId

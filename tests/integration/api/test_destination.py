@@ -7,6 +7,7 @@ import base64
 import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 
 import pytest
 
@@ -147,6 +148,56 @@ def test_a_download_that_broke_off_is_continued(bench):
     assert (response.status_code, response.content) == (206, CONTENT[5:])
     assert response.headers["content-range"] == f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}"
     assert download(bench, row, headers={"Range": "bytes=99-"}).status_code == 416
+
+
+def test_several_parts_come_in_one_answer(bench):
+    content = bytes(range(256)) * 40
+    row = received(bench, content=content)
+    response = download(bench, row, headers={"Range": "bytes=10000-,0-9,99999-"})
+    assert response.status_code == 206
+    assert int(response.headers["content-length"]) == len(response.content)
+    kind = response.headers["content-type"]
+    message = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + response.content)
+    assert message.get_content_type() == "multipart/byteranges"
+    parts = [
+        (part["Content-Range"], part.get_payload(decode=True)) for part in message.get_payload()
+    ]
+    size = len(content)
+    assert parts == [
+        (f"bytes 10000-{size - 1}/{size}", content[10000:]),
+        (f"bytes 0-9/{size}", content[:10]),
+    ]
+    assert "content-range" not in response.headers
+    assert [event.kind for event in bench.events()] == [EventKind.DELIVERED]
+
+
+def test_what_a_client_has_already_is_not_sent_again(bench):
+    row = received(bench)
+    first = download(bench, row)
+    for name, header in (("ETag", "If-None-Match"), ("Last-Modified", "If-Modified-Since")):
+        response = download(bench, row, headers={header: first.headers[name]})
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["etag"] == first.headers["etag"]
+
+
+def test_a_download_of_another_version_is_refused(bench):
+    response = download(bench, received(bench), headers={"If-Match": '"old"'})
+    assert response.status_code == 412
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_bytes_that_are_not_there_are_refused(bench):
+    response = download(bench, received(bench), headers={"Range": "bytes=99-"})
+    assert response.status_code == 416
+    assert response.headers["content-range"] == f"bytes */{len(CONTENT)}"
+
+
+def test_head_tells_of_the_whole_file_whatever_part_it_asks_for(bench):
+    row = received(bench)
+    headers = {"Range": "bytes=0-1"}
+    response = bench.request("HEAD", f"{LIST}{row.id}/download/", headers=headers)
+    assert response.status_code == 200
+    assert response.headers["content-length"] == str(len(CONTENT))
 
 
 def test_a_file_is_delivered_with_its_last_part(bench):
@@ -354,8 +405,9 @@ def test_figures_count_everybodys_files(bench):
     for state in IncomingState:
         received(bench, state)
         if state is not IncomingState.ONGOING:
+            earlier = received(bench, state)
             with bench.installation.database.write() as session:
-                session.get_one(IncomingTransferable, received(bench, state).id).finished_at = old
+                session.get_one(IncomingTransferable, earlier.id).finished_at = old
     assert bench.get("/api/v1/metrics/").status_code == 403
     bench.user("chief", sees_metrics=True)
     bench.sign_in("chief")
