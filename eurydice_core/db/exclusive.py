@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from eurydice_core.db.engine import Database
 from eurydice_core.errors import DatabaseUnavailable
@@ -62,8 +63,8 @@ def _advisory_locks(database: Database, ids: Collection[uuid.UUID]) -> Iterator[
     numbers = sorted(int.from_bytes(id.bytes[:8], signed=True) for id in ids)
     try:
         connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    except DBAPIError as error:
-        raise DatabaseUnavailable(f"database {database.name}: {error.orig}") from error
+    except (DBAPIError, PoolTimeout) as error:
+        raise DatabaseUnavailable(f"database {database.name}: {error}") from error
     with connection:
         try:
             connection.execute(text(f"SET lock_timeout = '{WAIT_SECONDS}s'"))
