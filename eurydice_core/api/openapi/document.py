@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from eurydice_core.api.openapi.examples import BODIES, PARAMETERS, SCHEMAS, problem_example
-from eurydice_core.api.openapi.headers import HEADERS, headers_of
+from eurydice_core.api.openapi.headers import HEADERS, REQUEST_HEADERS, headers_of
 from eurydice_core.api.openapi.samples import samples_of
 from eurydice_core.api.openapi.security import SCHEMES, needs_account, security_of
 from eurydice_core.api.schemas import PROBLEMS, Problem
@@ -90,6 +90,20 @@ def _describe_schemas(schemas: Part) -> None:
 
 
 def _describe_inputs(operation: Part) -> None:
+    headers = REQUEST_HEADERS.get(operation["operationId"], {})
+    if headers:
+        told = {parameter["name"] for parameter in operation.get("parameters", ())}
+        operation.setdefault("parameters", []).extend(
+            {
+                "in": "header",
+                "name": name,
+                "description": description,
+                "schema": {"type": "string"},
+                "example": example,
+            }
+            for name, (description, example) in headers.items()
+            if name not in told
+        )
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in PARAMETERS:
             parameter.setdefault("example", PARAMETERS[parameter["name"]])

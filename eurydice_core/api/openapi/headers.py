@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["HEADERS", "headers_of"]
+__all__ = ["HEADERS", "REQUEST_HEADERS", "headers_of"]
 
 Part = dict[str, Any]
 
@@ -49,6 +49,30 @@ HEADERS: Final[dict[str, Part]] = {
     "Location": _text("Where to go on.", "https://storage.example/files/..."),
     "Set-Cookie": _text("`eurydice_sessionid` and `eurydice_csrftoken`.", "eurydice_sessionid=..."),
 }
+DIGEST: Final = "sha-256=:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=:"
+DATE: Final = "Mon, 23 Nov 2026 12:00:00 GMT"
+REQUEST_HEADERS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "create-transferable": {
+        "Content-Digest": (
+            "Digests that the body must have, SHA-256 or SHA-512 (RFC 9530).",
+            DIGEST,
+        ),
+        "Repr-Digest": ("The same, by its other name.", DIGEST),
+        "Idempotency-Key": (
+            "Makes it safe to try again: one key, one upload.",
+            '"7d1f0c2e-5b1a-4c3d-9e8f-0a1b2c3d4e5f"',
+        ),
+    },
+    "download-transferable": {
+        "Range": ("Which bytes, or several ranges of them (RFC 9110).", "bytes=0-1023"),
+        "If-Range": ("Only if it is still this version; else all of it.", '"9f86d081..."'),
+        "If-Match": ("Only this version; else 412.", '"9f86d081..."'),
+        "If-None-Match": ("Not this version again: 304.", '"9f86d081..."'),
+        "If-Modified-Since": ("Not if it is no newer: 304.", DATE),
+        "If-Unmodified-Since": ("Only if it is no newer; else 412.", DATE),
+    },
+}
+"""By operation: what each means, and an example."""
 FILE: Final = (
     "ETag",
     "Last-Modified",
