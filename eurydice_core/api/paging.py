@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from blake3 import blake3
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 from starlette.datastructures import QueryParams
 
 from eurydice_core.config import ApiSettings
@@ -162,22 +162,22 @@ def read_page_request(
     return PageRequest(size, digest, view, step, delta is not None)
 
 
-def fetch_page(session: Session, keyset: Keyset, wanted: PageRequest) -> Page:
+def fetch_page(connection: Connection, keyset: Keyset, wanted: PageRequest) -> Page:
     """Return a page of a list.
 
     Raises:
         NotFound: the list has no such page.
         Gone: the page was there, and everything on it was removed.
     """
-    ends = keyset.ends(session)
+    ends = keyset.ends(connection)
     view = wanted.view
     if view is None:
         if ends is None:
             return _empty()
-        view = _opened(session, keyset, ends, wanted.query)
+        view = _opened(connection, keyset, ends, wanted.query)
     elif ends is not None and ends.oldest != view.oldest:  # something was removed at the end
-        view = replace(view, oldest=ends.oldest, count=keyset.count(session, ends, view.head))
-    rows = _rows(session, keyset, view, wanted)
+        view = replace(view, oldest=ends.oldest, count=keyset.count(connection, ends, view.head))
+    rows = _rows(connection, keyset, view, wanted)
     if not rows:
         if wanted.by_delta:
             raise NotFound("the list has no such page")
@@ -208,27 +208,27 @@ def _empty() -> Page:
     )
 
 
-def _opened(session: Session, keyset: Keyset, ends: Ends, query: bytes) -> View:
+def _opened(connection: Connection, keyset: Keyset, ends: Ends, query: bytes) -> View:
     return View(
         head=ends.newest,
         oldest=ends.oldest,
         first=ends.newest,
         last=ends.newest,
-        count=keyset.count(session, ends, ends.newest),
+        count=keyset.count(connection, ends, ends.newest),
         paginated_at=datetime.now(UTC),
         query=query,
         page=1,
     )
 
 
-def _rows(session: Session, keyset: Keyset, view: View, wanted: PageRequest) -> Sequence[Any]:
+def _rows(connection: Connection, keyset: Keyset, view: View, wanted: PageRequest) -> Sequence[Any]:
     size, step = wanted.size, wanted.step
     if step == 0:
-        return keyset.at(session, view.first, skip=0, limit=size)
+        return keyset.at(connection, view.first, skip=0, limit=size)
     if step > 0:
-        return keyset.after(session, view.last, skip=(step - 1) * size, limit=size)
+        return keyset.after(connection, view.last, skip=(step - 1) * size, limit=size)
     skip = (-step - 1) * size
-    return keyset.before(session, view.first, head=view.head, skip=skip, limit=size)
+    return keyset.before(connection, view.first, head=view.head, skip=skip, limit=size)
 
 
 def _place(row: Any) -> Position:

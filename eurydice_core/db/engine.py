@@ -66,6 +66,16 @@ class Database:
             yield session
 
     @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Yield what `read` does, for rows in place of objects: what every request asks.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer, or cannot do it now.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Session]:
         """Yield a session; commit when the block exits cleanly, else undo all of it.
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Integer,
     Select,
     Table,
@@ -28,7 +29,6 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from eurydice_core.db.tables import Base, UtcDateTime
 
@@ -61,7 +61,9 @@ class Ends:
 
 
 def within(
-    column: InstrumentedAttribute[Any], after: datetime | None, before: datetime | None
+    column: InstrumentedAttribute[Any] | Column[Any],
+    after: datetime | None,
+    before: datetime | None,
 ) -> list[ColumnElement[bool]]:
     """Return the conditions of a time between two bounds, both inclusive, each optional."""
     conditions: list[ColumnElement[bool]] = []
@@ -162,41 +164,45 @@ class Keyset:
         self._queries = queries
         self._values = dict(values or {})
 
-    def ends(self, session: Session) -> Ends | None:
+    def ends(self, connection: Connection) -> Ends | None:
         """Return both ends, None if there are no rows."""
-        row: Any = session.execute(self._queries.ends, self._values).first()
+        row: Any = connection.execute(self._queries.ends, self._values).first()
         if row is None:
             return None
         total = int(row[4] or 0) if len(row) > 4 else None
         return Ends(Position(row[0], row[1]), Position(row[2], row[3]), total)
 
-    def count(self, session: Session, ends: Ends, head: Position) -> int:
+    def count(self, connection: Connection, ends: Ends, head: Position) -> int:
         """Return how many rows there are from `head` on."""
         values = {**self._values, "head_at": head.created_at, "head_id": head.id}
         if ends.total is None:
-            return session.scalar(self._queries.count, values) or 0
+            return connection.scalar(self._queries.count, values) or 0
         if head == ends.newest:
             return ends.total
-        return ends.total - (session.scalar(self._queries.count_newer, values) or 0)
+        return ends.total - (connection.scalar(self._queries.count_newer, values) or 0)
 
-    def at(self, session: Session, first: Position, *, skip: int, limit: int) -> Sequence[Any]:
+    def at(
+        self, connection: Connection, first: Position, *, skip: int, limit: int
+    ) -> Sequence[Any]:
         """Return rows from `first` on, itself included."""
-        return self._rows(session, self._queries.at, first, skip, limit)
+        return self._rows(connection, self._queries.at, first, skip, limit)
 
-    def after(self, session: Session, last: Position, *, skip: int, limit: int) -> Sequence[Any]:
+    def after(
+        self, connection: Connection, last: Position, *, skip: int, limit: int
+    ) -> Sequence[Any]:
         """Return rows that follow `last`."""
-        return self._rows(session, self._queries.after, last, skip, limit)
+        return self._rows(connection, self._queries.after, last, skip, limit)
 
     def before(
-        self, session: Session, first: Position, *, head: Position, skip: int, limit: int
+        self, connection: Connection, first: Position, *, head: Position, skip: int, limit: int
     ) -> Sequence[Any]:
         """Return the rows that lead up to `first`, none of them newer than `head`."""
         until = {"head_at": head.created_at, "head_id": head.id}
-        return self._rows(session, self._queries.before, first, skip, limit, until)[::-1]
+        return self._rows(connection, self._queries.before, first, skip, limit, until)[::-1]
 
     def _rows(
         self,
-        session: Session,
+        connection: Connection,
         query: Select[Any],
         place: Position,
         skip: int,
@@ -211,4 +217,4 @@ class Keyset:
             "skip": skip,
             "limit": limit,
         }
-        return session.execute(query, values).all()
+        return connection.execute(query, values).all()

@@ -49,12 +49,11 @@ class Figures:
     last_packet_received_at: datetime | None
 
 
-OWN = Row.profile == bindparam("owner")
-ALL = KeysetQueries(
-    Row,
-    [OWN],
-    select(func.sum(IncomingCount.total)).where(IncomingCount.profile == bindparam("owner")),
-)
+# Of plain columns: lists are read as rows, not as objects.
+COLUMNS, COUNTS = Row.__table__.c, IncomingCount.__table__.c
+OWN = COLUMNS.profile == bindparam("owner")
+TOTAL = select(func.sum(COUNTS.total)).where(COUNTS.profile == bindparam("owner"))
+ALL = KeysetQueries(Row, [OWN], TOTAL)
 
 
 def transferables(profile: bytes, wanted: Filter) -> Keyset:
@@ -125,13 +124,13 @@ def _counts(session: Session, query: Select[IncomingState, int]) -> dict[Incomin
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     conditions = [
-        *within(Row.created_at, wanted.created_after, wanted.created_before),
-        *within(Row.finished_at, wanted.finished_after, wanted.finished_before),
+        *within(COLUMNS.created_at, wanted.created_after, wanted.created_before),
+        *within(COLUMNS.finished_at, wanted.finished_after, wanted.finished_before),
     ]
     if wanted.states:
-        conditions.append(Row.state.in_(wanted.states))
+        conditions.append(COLUMNS.state.in_(wanted.states))
     if wanted.name:
-        conditions.append(Row.name.icontains(wanted.name, autoescape=True))
+        conditions.append(COLUMNS.name.icontains(wanted.name, autoescape=True))
     if wanted.sha1 is not None:
-        conditions.append(Row.sha1 == wanted.sha1)
+        conditions.append(COLUMNS.sha1 == wanted.sha1)
     return conditions

@@ -23,7 +23,10 @@ __all__ = ["Figures", "Filter", "Status", "figures", "find", "shown", "status", 
 
 Row = OutgoingTransferable
 # When all of it was sent; as `Outgoing.finished_at`.
-FINISHED = and_(Row.submission_succeeded_at.is_not(None), Row.size == Row.bytes_transferred)
+FINISHED = and_(
+    Row.__table__.c.submission_succeeded_at.is_not(None),
+    Row.__table__.c.size == Row.__table__.c.bytes_transferred,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +66,11 @@ class Figures:
     last_packet_sent_at: datetime | None
 
 
-OWN = Row.user_id == bindparam("owner")
-ALL = KeysetQueries(
-    Row,
-    [OWN],
-    select(func.sum(OutgoingCount.total)).where(OutgoingCount.user_id == bindparam("owner")),
-)
+# Of plain columns: lists are read as rows, not as objects.
+COLUMNS, COUNTS = Row.__table__.c, OutgoingCount.__table__.c
+OWN = COLUMNS.user_id == bindparam("owner")
+TOTAL = select(func.sum(COUNTS.total)).where(COUNTS.user_id == bindparam("owner"))
+ALL = KeysetQueries(Row, [OWN], TOTAL)
 
 
 def transferables(user_id: uuid.UUID, wanted: Filter) -> Keyset:
@@ -153,21 +155,23 @@ def _counts(session: Session, query: Select[OutgoingState, int]) -> dict[Outgoin
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     finished = within(
-        Row.last_range_finished_at, wanted.transfer_finished_after, wanted.transfer_finished_before
+        COLUMNS.last_range_finished_at,
+        wanted.transfer_finished_after,
+        wanted.transfer_finished_before,
     )
     conditions = [
-        *within(Row.created_at, wanted.created_after, wanted.created_before),
+        *within(COLUMNS.created_at, wanted.created_after, wanted.created_before),
         *within(
-            Row.submission_succeeded_at,
+            COLUMNS.submission_succeeded_at,
             wanted.submission_succeeded_after,
             wanted.submission_succeeded_before,
         ),
         *([FINISHED, *finished] if finished else []),
     ]
     if wanted.states:
-        conditions.append(Row.state.in_(wanted.states))
+        conditions.append(COLUMNS.state.in_(wanted.states))
     if wanted.name:
-        conditions.append(Row.name.icontains(wanted.name, autoescape=True))
+        conditions.append(COLUMNS.name.icontains(wanted.name, autoescape=True))
     if wanted.sha1 is not None:
-        conditions.append(Row.sha1 == wanted.sha1)
+        conditions.append(COLUMNS.sha1 == wanted.sha1)
     return conditions

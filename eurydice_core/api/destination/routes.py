@@ -224,8 +224,8 @@ def _listed(
     api: Api, profile: bytes, wanted: catalogue.Filter, page_request: PageRequest
 ) -> TransferableList[IncomingTransferable]:
     keyset = catalogue.transferables(profile, wanted)
-    with api.installation.database.read() as session:
-        page = fetch_page(session, keyset, page_request)
+    with api.installation.database.connect() as connection:
+        page = fetch_page(connection, keyset, page_request)
     kept_for = _kept_for(api.installation)
     results = [IncomingTransferable.of(catalogue.shown(row), kept_for) for row in page.rows]
     return TransferableList[IncomingTransferable].of(page, api.page_tokens, results)

@@ -175,8 +175,8 @@ def _listed(
     api: Api, account: Account, wanted: catalogue.Filter, page_request: PageRequest
 ) -> TransferableList[OutgoingTransferable]:
     keyset = catalogue.transferables(account.id, wanted)
-    with api.installation.database.read() as session:
-        page = fetch_page(session, keyset, page_request)
+    with api.installation.database.connect() as connection:
+        page = fetch_page(connection, keyset, page_request)
     now = datetime.now(UTC)
     results = [OutgoingTransferable.of(catalogue.shown(row), now) for row in page.rows]
     return TransferableList[OutgoingTransferable].of(page, api.page_tokens, results)

@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eurydice_core.api.destination.file_headers import content_disposition
-from eurydice_core.api.metadata_headers import metadata_from_headers, metadata_to_headers
+from eurydice_core.api.metadata_headers import (
+    metadata_from_headers,
+    metadata_to_headers,
+    name_in,
+)
 from eurydice_core.api.middleware import joined_headers, peer_of
 from eurydice_core.errors import InvalidRequest
 
@@ -140,3 +144,57 @@ def test_the_host_is_what_the_user_calls_us():
     assert peer_of(scope_from("9.9.9.9", *headers), PROXIES).host == "inner:8080"
     assert peer_of(scope_from("10.1.2.3", *headers), PROXIES).host == "outer.example"
     assert peer_of(scope_from("10.1.2.3", headers[0]), PROXIES).host == "inner:8080"
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("", ""),
+        ("report.pdf", "report.pdf"),
+        ("r%C3%A9sum%C3%A9%20%232.pdf", "résumé #2.pdf"),
+        ("100%25.txt", "100%.txt"),
+        ("100%.txt", "100%.txt"),
+        ("50%off.txt", "50%off.txt"),
+        ("%41%42.txt", "%41%42.txt"),  # no encoder writes an A like that
+        ("caf%E9.txt", "caf%E9.txt"),  # no UTF-8
+        ("é%20.txt", "é%20.txt"),
+        ("UTF-8''%e2%82%ac%20rates", "€ rates"),
+        ("iso-8859-1'en'%A3%20rates", "£ rates"),
+        ("it's", "it's"),
+    ],
+)
+def test_a_name_is_read_as_its_sender_meant_it(sent, name):
+    assert name_in({"Metadata-Name": sent}) == name
+
+
+def test_a_file_without_a_name_has_an_empty_one():
+    assert name_in({"Metadata-Foo": "x"}) == ""
+
+
+@pytest.mark.parametrize("sent", ["a%00b", "a%0D%0Ab", "UTF-8''a%0Ab", "UTF-8''%ff"])
+def test_a_name_that_hides_what_no_name_has_is_refused(sent):
+    with pytest.raises(InvalidRequest, match="Metadata-"):
+        name_in({"Metadata-Name": sent})
+
+
+def test_an_extended_header_takes_the_place_of_the_plain_one():
+    sent = [
+        (b"metadata-name*", b"UTF-8''%e2%82%ac.txt"),
+        (b"metadata-name", b"EUR.txt"),
+        (b"metadata-note*", b"utf-8'fr'%C3%A9"),
+    ]
+    metadata = metadata_from_headers(sent)
+    assert metadata == {"Metadata-Name": "€.txt", "Metadata-Note": "é"}
+
+
+@pytest.mark.parametrize(
+    "value", [b"euro", b"UTF-16''x", b"UTF-8''%zz", b"UTF-8''%ff", b"UTF-8''%00"]
+)
+def test_an_extended_header_that_is_none_is_refused(value):
+    with pytest.raises(InvalidRequest, match="Metadata-"):
+        metadata_from_headers([(b"metadata-name*", value)])
+
+
+def test_more_metadata_than_a_packet_should_carry_is_refused():
+    with pytest.raises(InvalidRequest, match="65536 is the most"):
+        metadata_from_headers([(b"metadata-%d" % i, b"x" * 4096) for i in range(17)])
