@@ -31,13 +31,14 @@ ACCESS_PRECISION = timedelta(minutes=1)
 """How stale `last_access` may be: writing it for every request would be most of the writing."""
 
 # Made once, and of plain columns: most requests begin with it.
+USERS, TOKENS = User.__table__, ApiToken.__table__
 BY_TOKEN = (
-    select(User.__table__, ApiToken.last_used_at)
-    .join(ApiToken.__table__)
+    select(USERS, TOKENS.c.last_used_at)
+    .join(TOKENS)
     .where(
-        ApiToken.digest == bindparam("digest"),
-        or_(ApiToken.expires_at.is_(None), ApiToken.expires_at >= bindparam("now")),
-        User.is_active,
+        TOKENS.c.digest == bindparam("digest"),
+        or_(TOKENS.c.expires_at.is_(None), TOKENS.c.expires_at >= bindparam("now")),
+        USERS.c.is_active,
     )
 )
 
@@ -256,8 +257,8 @@ class Accounts:
     def by_token(self, token: str) -> Account | None:
         """Return whose token this is, None if it is nobody's, or expired."""
         known = {"digest": token_digest(token), "now": datetime.now(UTC)}
-        with self._database.read() as session:
-            found: Any = session.execute(BY_TOKEN, known).one_or_none()
+        with self._database.connect() as connection:
+            found: Any = connection.execute(BY_TOKEN, known).one_or_none()
             return None if found is None else account_of(found, found.last_used_at)
 
     def note_access(self, account: Account, token: str | None = None) -> None:

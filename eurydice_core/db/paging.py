@@ -61,7 +61,7 @@ class Ends:
 
 
 def within(
-    column: InstrumentedAttribute[Any] | Column[Any],
+    column: ColumnElement[Any],
     after: datetime | None,
     before: datetime | None,
 ) -> list[ColumnElement[bool]]:
