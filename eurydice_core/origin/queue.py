@@ -25,7 +25,7 @@ from eurydice_core.interfaces.scheduler import Pending
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.parts import describe
-from eurydice_core.origin.pending import DatabasePending, nobody_sends, pending_range
+from eurydice_core.origin.pending import COLUMNS, DatabasePending, nobody_sends, pending_range
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.origin.state import chunks, refresh_states
 from eurydice_core.protocol.elements import Revocation, TransferablePart
@@ -113,12 +113,12 @@ class Queue:
         size = 0
         with self._database.read() as session:
             query = (
-                select(OutgoingRange)
+                select(*COLUMNS)
                 .where(REPEATS, OutgoingRange.sent_at < sent_before, nobody_sends(senders))
                 .order_by(OutgoingRange.sent_at, OutgoingRange.id)
                 .limit(limit)
             )
-            for row in session.scalars(query):
+            for row in session.execute(query):
                 size += row.size
                 if chosen and size > budget:
                     break
