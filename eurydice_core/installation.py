@@ -7,11 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loguru import logger
+
 from eurydice_core.config import Settings
 from eurydice_core.db.accounts import Accounts
 from eurydice_core.db.engine import Database
 from eurydice_core.db.schema import require_migrated
-from eurydice_core.errors import ConfigurationError
+from eurydice_core.errors import ConfigurationError, StorageFull
 from eurydice_core.events import EventStream
 from eurydice_core.hookspecs import Context
 from eurydice_core.interfaces.storage import Storage
@@ -79,7 +81,10 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
         stack.callback(leases.close)
         stack.enter_context(hold_machine(database, leases))
         storage = plugins.create_storage(settings.storage.plugin, settings.storage.options, context)
-        storage.check()
+        try:
+            storage.check()
+        except StorageFull as error:  # who sends or deletes makes room, and must be able to start
+            logger.warning("{}", error)
         listeners = [
             plugins.create_listener(name, settings.events.options_of(name), context)
             for name in settings.events.plugins

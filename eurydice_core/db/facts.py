@@ -11,17 +11,21 @@ from eurydice_core.db.tables import Fact
 from eurydice_core.db.upsert import insert
 
 __all__ = [
+    "INSTALLATION",
     "LAST_PACKET_RECEIVED_AT",
     "LAST_PACKET_SENT_AT",
     "LINK",
     "MAINTENANCE",
     "SENDER",
+    "add_fact",
     "get_fact",
     "get_time",
     "set_fact",
     "set_time",
 ]
 
+INSTALLATION = "installation"
+"""What tells this database from others."""
 MAINTENANCE = "maintenance"
 LAST_PACKET_SENT_AT = "last_packet_sent_at"
 LAST_PACKET_RECEIVED_AT = "last_packet_received_at"
@@ -44,6 +48,12 @@ def set_fact(session: Session, name: str, value: Any) -> None:
         .values(name=name, value=value)
         .on_conflict_do_update(index_elements=[Fact.name], set_={"value": value})
     )
+
+
+def add_fact(session: Session, name: str, value: Any) -> Any:
+    """Set a fact that was never set; return its value, which may be an earlier one."""
+    session.execute(insert(session, Fact).values(name=name, value=value).on_conflict_do_nothing())
+    return get_fact(session, name)
 
 
 def get_time(session: Session, name: str) -> datetime | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
 from datetime import timedelta
 
 from loguru import logger
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
 from eurydice_core.db.incoming import IncomingTransferable as Row
+from eurydice_core.db.incoming import file_key
 from eurydice_core.destination.purge import GONE, purge, purgeable
 from eurydice_core.installation import Installation
 from eurydice_core.leases import CLEANER
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import IncomingState
+from eurydice_core.orphans import Orphans
 from eurydice_core.service import Service
 
 __all__ = ["DestinationCleaner"]
@@ -33,6 +37,9 @@ class DestinationCleaner(Service):
         self._expire_after = timedelta(seconds=settings.expire_after)
         self._repair_within = timedelta(seconds=settings.repair_within)
         self._trim_after = timedelta(seconds=settings.trim_after)
+        self._orphans = Orphans(
+            installation.storage, installation.database, "files/", self._known, now=now
+        )
 
     def step(self) -> bool:
         """Clean one batch of each sort; return whether there may be more.
@@ -47,6 +54,7 @@ class DestinationCleaner(Service):
             self.end_repairs(),
             self.purge(),
             self.trim(),
+            self._orphans.remove_some(),
         )
         return max(counts) >= BATCH
 
@@ -124,3 +132,23 @@ class DestinationCleaner(Service):
                 .execution_options(synchronize_session=False)
             )
             return len(ended.all())
+
+    def _known(self, keys: Collection[str]) -> set[str]:
+        """Return which of these keys of the storage are files that are kept, or no files."""
+        ids = {key: id for key in keys if (id := _id(key)) is not None}
+        query = select(Row.id).where(
+            Row.id.in_(ids.values()),
+            or_(Row.stored, Row.repairable, Row.state == IncomingState.ONGOING),
+        )
+        with self._installation.database.read() as session:
+            kept = {file_key(id) for id in session.scalars(query)}
+        return kept | (set(keys) - ids.keys())
+
+
+def _id(key: str) -> uuid.UUID | None:
+    """Return whose key of the storage this is; None if nobody's."""
+    try:
+        id = uuid.UUID(key.rpartition("/")[2])
+    except ValueError:
+        return None
+    return id if file_key(id) == key else None

@@ -14,6 +14,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ __all__ = [
     "AssemblyState",
     "Buffer",
     "HasFreeSpace",
+    "HasListing",
     "HasLocalPath",
     "HasPresignedUrl",
     "ObjectWriter",
@@ -150,6 +152,25 @@ class HasFreeSpace(ABC):
 
         Raises:
             StorageError: it cannot tell.
+        """
+
+
+class HasListing(ABC):
+    """Ability: it tells what it keeps, so that what nobody knows of can be found and removed."""
+
+    @abstractmethod
+    def list_keys(self, prefix: str = "", *, before: datetime | None = None) -> Iterator[str]:
+        """Yield the keys that begin so, of objects and of what is still in pieces.
+
+        In any order, a key perhaps more than once; what comes or goes meanwhile may be
+        missed. With `before`, only of what nothing was written to since then.
+        """
+
+    @abstractmethod
+    def discard(self, keys: Iterable[str]) -> None:
+        """Remove every trace of these: the objects, and what is still in pieces.
+
+        Nobody may be writing or assembling them. One that does not exist is no error.
         """
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
 from datetime import timedelta
 
 from loguru import logger
-from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, tuple_, update
 
 from eurydice_core.db.admission import UploadReservation
 from eurydice_core.db.idempotency import IdempotencyKey
@@ -14,12 +16,14 @@ from eurydice_core.db.outgoing import (
     OutgoingRange,
     OutgoingTransferable,
     RevocationRow,
+    range_key,
 )
 from eurydice_core.installation import Installation
 from eurydice_core.leases import CLEANER
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.revoke import revoke
+from eurydice_core.orphans import Orphans
 from eurydice_core.service import Service
 
 __all__ = ["OriginCleaner"]
@@ -40,6 +44,9 @@ class OriginCleaner(Service):
         self._retain = timedelta(seconds=settings.sender.retain_after_send)
         self._upload_timeout = timedelta(seconds=settings.cleaner.upload_timeout)
         self._trim_after = timedelta(seconds=settings.cleaner.trim_after)
+        self._orphans = Orphans(
+            installation.storage, installation.database, "ranges/", self._known, now=now
+        )
 
     def step(self) -> bool:
         """Clean one batch of each sort; return whether there may be more.
@@ -54,6 +61,7 @@ class OriginCleaner(Service):
             self.free(),
             self.trim(),
             self.forget_keys(),
+            self._orphans.remove_some(),
         )
         return max(counts) >= BATCH
 
@@ -152,3 +160,23 @@ class OriginCleaner(Service):
                     .execution_options(synchronize_session=False)
                 )
         return len(keys)
+
+    def _known(self, keys: Collection[str]) -> set[str]:
+        """Return which of these keys of the storage are ranges that are kept, or no ranges."""
+        row = OutgoingRange
+        places = {key: place for key in keys if (place := _place(key)) is not None}
+        wanted = tuple_(row.transferable_id, row.byte_offset).in_(places.values())
+        query = select(row.transferable_id, row.byte_offset).where(row.stored, ~row.inline, wanted)
+        with self._installation.database.read() as session:
+            kept = {range_key(id, offset) for id, offset in session.execute(query)}
+        return kept | (set(keys) - places.keys())
+
+
+def _place(key: str) -> tuple[uuid.UUID, int] | None:
+    """Return whose key of the storage this is, and from which byte on; None if nobody's."""
+    try:
+        _, id, offset = key.split("/")
+        place = uuid.UUID(id), int(offset)
+    except ValueError:
+        return None
+    return place if range_key(*place) == key else None

@@ -6,11 +6,12 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from eurydice_core.errors import ObjectMissing, StorageError
-from eurydice_core.interfaces.storage import HasFreeSpace, HasLocalPath, Storage
+from eurydice_core.interfaces.storage import HasFreeSpace, HasListing, HasLocalPath, Storage
 from eurydice_core.testing.assembly import AssemblyConformance, Broken, content, put_object
 
 __all__ = ["StorageConformance"]
@@ -255,6 +256,51 @@ class StorageConformance(AssemblyConformance):
         with pytest.raises(StorageError, match="not a storage key"):
             storage.local_path("../a")
 
+    def test_listing_finds_objects_and_what_is_in_pieces(self, storage: Storage) -> None:
+        listing = with_listing(storage)
+        for key in ("files/a", "files/a-b", "other/a"):
+            put_object(storage, key, b"x")
+        self.begin_and_leave(storage, "files/pieces")
+        storage.delete(["files/a-b"])
+        storage.check()
+        assert set(listing.list_keys("files/")) == {"files/a", "files/pieces"}
+        assert set(listing.list_keys("files/p")) == {"files/pieces"}
+        assert set(listing.list_keys()) == {"files/a", "files/pieces", "other/a"}
+        assert set(listing.list_keys("nothing/")) == set()
+
+    def test_listing_tells_old_from_new(self, storage: Storage) -> None:
+        listing = with_listing(storage)
+        put_object(storage, "files/a", b"x")
+        self.begin_and_leave(storage, "files/pieces")
+        now = datetime.now(UTC)
+        everything = {"files/a", "files/pieces"}
+        assert set(listing.list_keys(before=now - timedelta(hours=1))) == set()
+        assert set(listing.list_keys(before=now + timedelta(hours=1))) == everything
+
+    def test_discarded_objects_leave_no_trace_whole_or_in_pieces(self, storage: Storage) -> None:
+        listing = with_listing(storage)
+        for key in ("files/a", "files/b", "files/both"):
+            put_object(storage, key, b"x")
+        for key in ("files/pieces", "files/both", "files/pieces-kept"):
+            self.begin_and_leave(storage, key)
+        listing.discard(["files/a", "files/pieces", "files/both", "files/never-written"])
+        self.assert_missing(storage, "files/a", "files/both")
+        assert set(listing.list_keys()) == {"files/b", "files/pieces-kept"}
+        listing.discard(["files/pieces-kept"])
+        assert storage.size("files/b") == 1
+        assert list(self.leftovers(storage)) == []
+
+    def test_hostile_key_is_not_discarded(self, storage: Storage) -> None:
+        listing = with_listing(storage)
+        with pytest.raises(StorageError, match="not a storage key"):
+            listing.discard(["../outside"])
+
+    def begin_and_leave(self, storage: Storage, key: str) -> None:
+        """Put an object together up to a checkpoint, as one does who is killed then."""
+        assembly = storage.assemble(key, piece_size=self.piece_size)
+        assembly.put(self.piece_size, content(self.piece_size))
+        assembly.checkpoint()
+
     def assert_missing(self, storage: Storage, *keys: str) -> None:
         """Assert that no way to ask finds these objects."""
         for key in keys:
@@ -270,3 +316,10 @@ def write_and_break(storage: Storage, key: str, data: bytes) -> None:
     with storage.write(key) as writer:
         writer.write(data)
         raise Broken
+
+
+def with_listing(storage: Storage) -> HasListing:
+    """Return the storage as one that lists; skip the test if it is none."""
+    if not isinstance(storage, HasListing):
+        pytest.skip("not an ability of this storage")
+    return storage

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from eurydice_core.errors import ObjectMissing, StorageError
 from eurydice_core.interfaces.storage import (
     Assembly,
     AssemblyState,
     Buffer,
+    HasListing,
     ObjectWriter,
     Storage,
     checked_key,
@@ -21,7 +23,7 @@ __all__ = ["MemoryStorage"]
 CHUNK = 256 * 1024
 
 
-class MemoryStorage(Storage):
+class MemoryStorage(Storage, HasListing):
     """Objects in a dictionary."""
 
     def __init__(self) -> None:
@@ -29,12 +31,14 @@ class MemoryStorage(Storage):
         self._objects: dict[str, bytes] = {}
         self._staged: dict[str, dict[int, bytes]] = {}
         """Pieces by key and offset, as of each assembly's last checkpoint."""
+        self._touched: dict[str, datetime] = {}
+        """When each key was last written to."""
 
     @property
     def keys(self) -> frozenset[str]:
-        """Every object there is, for a test to look at."""
+        """Every object of a transfer, for a test to look at; not who says to use the storage."""
         with self._lock:
-            return frozenset(self._objects)
+            return frozenset(key for key in self._objects if not key.startswith("owners/"))
 
     @contextmanager
     def write(self, key: str) -> Iterator[ObjectWriter]:
@@ -44,6 +48,7 @@ class MemoryStorage(Storage):
         yield data
         with self._lock:
             self._objects[key] = bytes(data)
+            self._touched[key] = datetime.now(UTC)
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield slices of the object as it is now."""
@@ -69,6 +74,24 @@ class MemoryStorage(Storage):
         """Begin, or go on with, an object in pieces."""
         return MemoryAssembly(self, checked_key(key), state)
 
+    def list_keys(self, prefix: str = "", *, before: datetime | None = None) -> Iterator[str]:
+        """Yield from the keys as they are now."""
+        with self._lock:
+            touched = {
+                key: self._touched[key]
+                for key in (*self._objects, *self._staged)
+                if key.startswith(prefix)
+            }
+        for key, at in touched.items():
+            if before is None or at < before:
+                yield key
+
+    def discard(self, keys: Iterable[str]) -> None:
+        """Forget objects and pieces."""
+        for key in keys:
+            self.delete([key])
+            self.stage(key, None)
+
     def check(self) -> None:
         """Have nothing to complain about: memory is always there."""
 
@@ -85,6 +108,7 @@ class MemoryStorage(Storage):
                 self._staged.pop(key, None)
             else:
                 self._staged[key] = dict(pieces)
+                self._touched[key] = datetime.now(UTC)
 
     def _object(self, key: str) -> bytes:
         with self._lock:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from eurydice_core.hookspecs import PluginSettings, StoragePlugin, hookimpl
-from eurydice_core.model.quantities import Seconds
+from eurydice_core.model.quantities import Seconds, Size
 from eurydice_storage_fs.storage import FileStorage
 from eurydice_storage_fs.tree import Tree
 
@@ -26,6 +26,12 @@ class Settings(PluginSettings):
         description="Whether what is acknowledged survives a power cut."
         " Switch it off only for data that may be lost.",
     )
+    min_free: Size = Field(
+        default=256 * 2**20,
+        ge=0,
+        description="Room on its file system that stays free: uploads are refused and the"
+        " receiver waits before less is left. 0 fills it to the last byte.",
+    )
     leftovers_after: Seconds = Field(
         default=86_400.0,
         gt=0,
@@ -35,7 +41,7 @@ class Settings(PluginSettings):
 
 def open_storage(settings: Settings) -> FileStorage:
     """Prepare the directory, and sweep what crashed writes left in it."""
-    tree = Tree(settings.root.absolute(), fsync=settings.fsync)
+    tree = Tree(settings.root.absolute(), fsync=settings.fsync, min_free=settings.min_free)
     tree.prepare()
     tree.sweep(settings.leftovers_after)
     return FileStorage(tree)

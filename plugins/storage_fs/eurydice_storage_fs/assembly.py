@@ -34,6 +34,7 @@ class FileAssembly(Assembly):
         """Write a piece at its place."""
         if self._committed:
             return
+        self._tree.require_room(memoryview(data).nbytes)
         with self._tree.errors("write"), self._open() as descriptor:
             write_all(descriptor, data, offset)
 

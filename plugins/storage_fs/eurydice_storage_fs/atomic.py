@@ -11,13 +11,18 @@ from eurydice_storage_fs.tree import FILE_MODE, UNNAMED_DIRECTORY, Tree
 
 __all__ = ["AtomicFile", "write_all"]
 
+CHECK_EVERY = 2**20
+"""Bytes between looks at the free space."""
+
 
 class AtomicFile:
     """Takes bytes, and gets its name only when it is published."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, *, respects_floor: bool = True) -> None:
         self._tree = tree
         self._temporary: Path | None = None
+        self._respects_floor = respects_floor
+        self._unchecked = 0
         flags = os.O_WRONLY | os.O_CLOEXEC
         with tree.errors("write"):
             if tree.unnamed_files:
@@ -29,8 +34,17 @@ class AtomicFile:
 
     def write(self, data: Buffer) -> None:
         """Append all of `data`."""
+        if self._respects_floor:
+            self._look(memoryview(data).nbytes)
         with self._tree.errors("write"):
             write_all(self._descriptor, data)
+
+    def _look(self, size: int) -> None:
+        """Look for room, at most once a MiB."""
+        self._unchecked -= size
+        if self._unchecked < 0:
+            self._tree.require_room(size)
+            self._unchecked = CHECK_EVERY
 
     def publish(self, target: Path) -> None:
         """Appear under a name, durably, in place of what may have it now."""

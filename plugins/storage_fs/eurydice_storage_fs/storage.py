@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from eurydice_core.errors import ObjectMissing, StorageError
@@ -14,6 +14,7 @@ from eurydice_core.interfaces.storage import (
     Assembly,
     AssemblyState,
     HasFreeSpace,
+    HasListing,
     HasLocalPath,
     ObjectWriter,
     Storage,
@@ -21,7 +22,7 @@ from eurydice_core.interfaces.storage import (
 )
 from eurydice_storage_fs.assembly import FileAssembly
 from eurydice_storage_fs.atomic import AtomicFile
-from eurydice_storage_fs.tree import Tree
+from eurydice_storage_fs.tree import Tree, key_of
 
 __all__ = ["FileStorage"]
 
@@ -29,7 +30,7 @@ CHUNK = 2**20
 PROBE = b"eurydice"
 
 
-class FileStorage(Storage, HasFreeSpace, HasLocalPath):
+class FileStorage(Storage, HasFreeSpace, HasListing, HasLocalPath):
     """Objects as files of a tree of directories, which is prepared already."""
 
     def __init__(self, tree: Tree) -> None:
@@ -70,16 +71,7 @@ class FileStorage(Storage, HasFreeSpace, HasLocalPath):
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove the files, durably: what is deleted does not come back after a power cut."""
-        directories: set[Path] = set()
-        with self._tree.errors("delete"):
-            for path in map(self._path, keys):
-                try:
-                    path.unlink()
-                except FileNotFoundError:
-                    continue
-                directories.add(path.parent)
-            for directory in directories:
-                self._tree.sync(directory)
+        self._remove(map(self._path, keys))
 
     def assemble(
         self, key: str, *, piece_size: int, state: AssemblyState | None = None
@@ -90,7 +82,8 @@ class FileStorage(Storage, HasFreeSpace, HasLocalPath):
     def check(self) -> None:
         """Write, read and delete a small file of no key."""
         probe = self._tree.objects / f".check-{secrets.token_hex(8)}"
-        file = AtomicFile(self._tree)
+        # Also with no room above the floor: whoever deletes things has to be able to start.
+        file = AtomicFile(self._tree, respects_floor=False)
         try:
             file.write(PROBE)
             file.publish(probe)
@@ -103,14 +96,38 @@ class FileStorage(Storage, HasFreeSpace, HasLocalPath):
             raise StorageError(f"what is written below {self._tree.root} is not what is read back")
 
     def free_space(self) -> int:
-        """Return what is left of the disk for whom we are."""
-        with self._tree.errors("read"):
-            return shutil.disk_usage(self._tree.root).free
+        """Return what is left of the disk for whom we are, down to the floor."""
+        return max(0, self._tree.free() - self._tree.min_free)
+
+    def list_keys(self, prefix: str = "", *, before: datetime | None = None) -> Iterator[str]:
+        """Yield what the names of the files say, a directory after the other."""
+        limit = None if before is None else before.timestamp()
+        for entry in self._tree.files():
+            key = key_of(entry.name)
+            if key is not None and key.startswith(prefix):
+                with self._tree.errors("read"), suppress(FileNotFoundError):
+                    if limit is None or entry.stat(follow_symlinks=False).st_mtime < limit:
+                        yield key
+
+    def discard(self, keys: Iterable[str]) -> None:
+        """Remove the objects' files, and those that still miss pieces."""
+        for key in keys:
+            self._remove([self._path(key), self._tree.assembly_path(key)])
 
     def local_path(self, key: str) -> Path:
         """Return where the object's file is."""
         self.size(key)
         return self._path(key)
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        directories: set[Path] = set()
+        with self._tree.errors("delete"):
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    path.unlink()
+                    directories.add(path.parent)
+            for directory in directories:
+                self._tree.sync(directory)
 
     def _path(self, key: str) -> Path:
         return self._tree.object_path(checked_key(key))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from loguru import logger
 
+from eurydice_core.errors import StorageFull
+from eurydice_core.model.quantities import format_size
 from eurydice_storage_fs.errors import disk_errors
 
-__all__ = ["FILE_MODE", "Tree"]
+__all__ = ["FILE_MODE", "Tree", "key_of"]
 
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
@@ -22,7 +25,7 @@ UNNAMED_DIRECTORY = "/proc/self/fd"
 class Tree:
     """Objects by name in 256 directories, and beside them what is not an object yet."""
 
-    def __init__(self, root: Path, *, fsync: bool) -> None:
+    def __init__(self, root: Path, *, fsync: bool, min_free: int = 0) -> None:
         self.root = root
         self.objects = root / "objects"
         self.writes = root / "staging" / "writes"
@@ -30,6 +33,8 @@ class Tree:
         self.assemblies = root / "staging" / "assemblies"
         """Objects that still miss pieces; they may wait for weeks."""
         self.fsync = fsync
+        self.min_free = min_free
+        """Bytes that stay free for others: the database must be able to note what is deleted."""
         self.unnamed_files = False
         """Whether files without a name work here; a crash leaves nothing of those."""
 
@@ -91,6 +96,33 @@ class Tree:
         if swept:
             logger.info("removed {} leftovers of crashed writes from {}", swept, self.writes)
 
+    def files(self) -> Iterator[os.DirEntry[str]]:
+        """Yield every file that is an object, or becomes one, a directory after the other."""
+        with self.errors("read"), os.scandir(self.objects) as entries:
+            directories = [Path(entry.path) for entry in entries if entry.is_dir()]
+        for directory in (*directories, self.assemblies):
+            with self.errors("read"), os.scandir(directory) as entries:
+                names = list(entries)
+            yield from names
+
+    def free(self) -> int:
+        """Return the bytes that are free for this user."""
+        with self.errors("read"):
+            found = os.statvfs(self.root)
+        return found.f_bavail * found.f_frsize
+
+    def require_room(self, size: int) -> None:
+        """Return if so many bytes more leave the floor free.
+
+        Raises:
+            StorageFull: they do not.
+        """
+        if self.min_free and (free := self.free()) < self.min_free + size:
+            raise StorageFull(
+                f"no room left below {self.root}: {format_size(free)} are free, and"
+                f" {format_size(self.min_free)} stay so (min_free in [storage]): make room"
+            )
+
     def errors(self, doing: str) -> AbstractContextManager[None]:
         """Translate the system's errors, saying what was being done."""
         return disk_errors(self.root, doing)
@@ -99,6 +131,11 @@ class Tree:
 def file_name(key: str) -> str:
     """Return a key as one name: it has no dots, so no two keys become the same."""
     return key.replace("/", ".")
+
+
+def key_of(name: str) -> str | None:
+    """Return the key whose file has this name; None if it is no object's."""
+    return None if name.startswith(".") else name.replace(".", "/")
 
 
 def _has_unnamed_files(directory: Path) -> bool:

@@ -56,7 +56,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
 
 
 def test_full_disk_is_told_and_nothing_of_the_object_stays(tiny_disk: Path) -> None:
-    storage = open_storage(Settings(root=tiny_disk))
+    storage = open_storage(Settings(root=tiny_disk, min_free=0))
     with pytest.raises(StorageFull, match=rf"no room left below {tiny_disk} .* free"):
         put_object(storage, "a", bytes(2 * MIB))
     assert files_below(tiny_disk) == []
@@ -64,13 +64,37 @@ def test_full_disk_is_told_and_nothing_of_the_object_stays(tiny_disk: Path) -> N
 
 
 def test_full_disk_costs_an_assembly_only_the_piece(tiny_disk: Path) -> None:
-    storage = open_storage(Settings(root=tiny_disk))
+    storage = open_storage(Settings(root=tiny_disk, min_free=0))
     assembly = storage.assemble("a", piece_size=600_000)
     assembly.put(0, bytes(600_000))
     with pytest.raises(StorageFull):
         assembly.put(600_000, bytes(600_000))
     assembly.abort()
     assert files_below(tiny_disk) == []
+
+
+def test_room_is_left_for_others(root: Path) -> None:
+    before = open_storage(Settings(root=root, min_free=0))
+    put_object(before, "there", b"x")
+    storage = open_storage(Settings(root=root, min_free=2**50))
+    with pytest.raises(StorageFull) as raised:
+        put_object(storage, "a", b"x")
+    assert str(raised.value).startswith(f"no room left below {root}: ")
+    assert str(raised.value).endswith("and 1024.0 TiB stay so (min_free in [storage]): make room")
+    with pytest.raises(StorageFull):
+        storage.assemble("b", piece_size=10).put(0, b"x")
+    assert storage.free_space() == 0
+    assert [path.name for path in files_below(root)] == ["there"]
+    storage.check()  # whoever deletes has to be able to start
+    storage.delete(["there"])
+
+
+def test_large_object_stops_at_the_floor(tiny_disk: Path) -> None:
+    storage = open_storage(Settings(root=tiny_disk, min_free=600_000))
+    with pytest.raises(StorageFull, match="min_free"):
+        put_object(storage, "a", bytes(500_000))
+    assert files_below(tiny_disk) == []
+    put_object(storage, "a", bytes(300_000))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
