@@ -18,6 +18,7 @@ from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from eurydice_core.api import reference, shared, sign_in
+from eurydice_core.api.administration.desk import Desk
 from eurydice_core.api.authentication import Authentication
 from eurydice_core.api.context import Api
 from eurydice_core.api.destination import repair as destination_repair
@@ -75,13 +76,15 @@ def create_app(installation: Installation, tallies_dir: Path | None = None) -> F
     installation = watched(installation, tallies)
     app = _with_routes(side)
     authentication = Authentication(installation, threads)
+    monitor = Monitor(installation, tallies, threads)
+    desk = partial(Desk, installation, threads, monitor)
     app.state.eurydice = Api(
         installation=installation,
         threads=threads,
         authentication=authentication,
-        door=ApiDoor(authentication, installation.settings.api),
+        door=ApiDoor(authentication, installation.settings.api, desk),
         page_tokens=PageTokens(installation.settings.secret_key.get_secret_value()),
-        monitor=Monitor(installation, tallies, threads),
+        monitor=monitor,
     )
     app.add_middleware(RequestMiddleware, trusted_proxies=installation.settings.api.trusted_proxies)
     app.add_middleware(MeasureMiddleware, tallies=tallies)  # the last added goes around the others

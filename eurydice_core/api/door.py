@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from eurydice_core.api.authentication import Authentication
 from eurydice_core.api.cookies import expired_cookies, session_cookies, session_token
 from eurydice_core.api.middleware import joined_headers
 from eurydice_core.config import ApiSettings
+from eurydice_core.db.accounts import Account
+from eurydice_core.interfaces.administration import Administration
 from eurydice_core.interfaces.web import Door, Scope, Visitor
 
 __all__ = ["ApiDoor"]
@@ -17,9 +19,15 @@ __all__ = ["ApiDoor"]
 class ApiDoor(Door):
     """Asks the API's own authentication."""
 
-    def __init__(self, authentication: Authentication, settings: ApiSettings) -> None:
+    def __init__(
+        self,
+        authentication: Authentication,
+        settings: ApiSettings,
+        administration: Callable[[Account], Administration],
+    ) -> None:
         self._authentication = authentication
         self._settings = settings
+        self._administration = administration
 
     async def visitor(self, scope: Scope) -> Visitor | None:
         """Return whose request this is, and have the log and the answer name them."""
@@ -27,11 +35,12 @@ class ApiDoor(Door):
         if caller is None:
             return None
         scope["state"]["account"] = caller.account
-        session = caller.session
+        session, is_staff = caller.session, caller.account.is_staff
         return Visitor(
             username=caller.account.username,
-            is_staff=caller.account.is_staff,
+            is_staff=is_staff,
             csrf_token=None if session is None else self._authentication.csrf_token(session),
+            administration=self._administration(caller.account) if is_staff else None,
         )
 
     async def sign_in(self, scope: Scope, username: str, password: str) -> Sequence[str] | None:

@@ -43,6 +43,10 @@ COMMANDS = {
         "eurydice_core.cli.history:history",
         "Tell the destination again how transfers ended.",
     ),
+    "transferable": (
+        "eurydice_core.cli.transferable:transferable",
+        "Look at everybody's files on their way, and end what has to end.",
+    ),
     "maintenance": (
         "eurydice_core.cli.maintenance:maintenance",
         "Hold the sender back while the link or the other side is worked on.",

@@ -136,8 +136,18 @@ class Accounts:
             query = select(User).order_by(User.username)
             return [account_of(user) for user in session.scalars(query)]
 
+    def page(self, text: str, after: str, limit: int) -> Sequence[Account]:
+        """Return accounts whose name contains a text, by name, from after a name on."""
+        query = select(User).where(User.username > after).order_by(User.username).limit(limit)
+        if text:
+            query = query.where(User.username.icontains(text, autoescape=True))
+        with self._database.read() as session:
+            return [account_of(user) for user in session.scalars(query)]
+
     def change(self, username: str, **values: Any) -> Account:
         """Give an account other values for fields of `User`; return what it is now.
+
+        One that is no longer active is signed out everywhere.
 
         Raises:
             NotFound: there is no such user.
@@ -147,6 +157,8 @@ class Accounts:
             user = session.get_one(User, account.id)
             for name, value in values.items():
                 setattr(user, name, value)
+            if not user.is_active:
+                _end_sessions(session, account.id)
             return account_of(user)
 
     def set_active(self, username: str, active: bool) -> None:
@@ -155,11 +167,7 @@ class Accounts:
         Raises:
             NotFound: there is no such user.
         """
-        account = self.get(username)
-        with self._database.write() as session:
-            session.execute(update(User).where(User.id == account.id).values(is_active=active))
-            if not active:
-                _end_sessions(session, account.id)
+        self.change(username, is_active=active)
 
     def remove(self, username: str) -> None:
         """Forget an account, its tokens and its sessions.

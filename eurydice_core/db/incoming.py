@@ -70,6 +70,7 @@ class IncomingTransferable(Base):
     origin_profile: Mapped[OriginProfile] = relationship()
 
     __table_args__ = (
+        Index(None, "created_at", "id"),
         Index(None, "profile", "created_at", "id"),
         Index(None, "profile", "state", "created_at", "id"),
         Index(None, "profile", "sha1"),

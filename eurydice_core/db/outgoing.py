@@ -69,6 +69,7 @@ class OutgoingTransferable(Base):
     user: Mapped[User] = relationship()
 
     __table_args__ = (
+        Index(None, "created_at", "id"),
         Index(None, "user_id", "created_at", "id"),
         Index(None, "user_id", "state", "created_at", "id"),
         Index(None, "user_id", "sha1"),

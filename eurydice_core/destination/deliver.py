@@ -9,8 +9,8 @@ from loguru import logger
 from sqlalchemy import select, update
 
 from eurydice_core.db.incoming import IncomingTransferable
-from eurydice_core.destination.purge import purge
-from eurydice_core.errors import Conflict, EurydiceError, NotFound
+from eurydice_core.destination.purge import purge_or_leave
+from eurydice_core.errors import Conflict, NotFound
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import IncomingState
 
@@ -31,7 +31,7 @@ def remove(installation: Installation, profile: bytes, id: uuid.UUID) -> None:
         if row.state is not IncomingState.SUCCESS:
             raise Conflict(f"the transferable is {row.state}; only a SUCCESS can be deleted")
         row.state = IncomingState.REMOVED
-    _purge_or_leave(installation, id)
+    purge_or_leave(installation, id)
 
 
 def remove_all(installation: Installation, profile: bytes) -> int:
@@ -46,7 +46,7 @@ def remove_all(installation: Installation, profile: bytes) -> int:
             .execution_options(synchronize_session=False)
         ).all()
     for id in ids:
-        _purge_or_leave(installation, id)
+        purge_or_leave(installation, id)
     return len(ids)
 
 
@@ -67,11 +67,3 @@ def mark_lost(installation: Installation, id: uuid.UUID) -> None:
             )
             .execution_options(synchronize_session=False)
         )
-
-
-def _purge_or_leave(installation: Installation, id: uuid.UUID) -> None:
-    """Free the storage now, or leave it to the cleaner if that fails."""
-    try:
-        purge(installation, id)
-    except EurydiceError as error:
-        logger.warning("transferable {}: its data goes later: {}", id, error)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import uuid
 
+from loguru import logger
 from sqlalchemy import select, update
 
 from eurydice_core.db.incoming import IncomingTransferable
+from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import IncomingState
 
-__all__ = ["GONE", "purge", "purgeable"]
+__all__ = ["GONE", "purge", "purge_or_leave", "purgeable"]
 
 GONE = (
     IncomingState.ERROR,
@@ -54,3 +56,13 @@ def purge(installation: Installation, id: uuid.UUID) -> None:
             .where(IncomingTransferable.id == id)
             .values(stored=False, assembly=None)
         )
+
+
+def purge_or_leave(installation: Installation, id: uuid.UUID) -> bool:
+    """Free the storage now, or leave it to the cleaner if that fails; return whether it did."""
+    try:
+        purge(installation, id)
+    except EurydiceError as error:
+        logger.warning("transferable {}: its data goes later: {}", id, error)
+        return False
+    return True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from eurydice_core.interfaces.administration import Administration
 
 __all__ = ["ASGIApp", "Door", "Visitor"]
 
@@ -29,6 +31,8 @@ class Visitor:
     csrf_token: str | None
     """What a form that changes something must contain, and its handler compare; None for who
     did not come by a browser's session, and needs none."""
+    administration: Administration | None = field(default=None, repr=False)
+    """What they may see and do of everybody's; only staff has it."""
 
 
 class Door(ABC):

@@ -28,4 +28,12 @@ def test_the_destination_has_no_sender_to_hold_back(eurydice, tmp_path, argument
     eurydice("migrate")
     code, out, error = eurydice("maintenance", *arguments)
     assert (code, out) == (1, "")
-    assert "only the origin side does that" in error
+    assert "only the origin side has a sender to hold back" in error
+
+
+def test_programs_are_told_in_json(eurydice):
+    eurydice("init", "origin")
+    eurydice("migrate")
+    assert eurydice("maintenance", "status", "--json")[1] == '{"maintenance": false}\n'
+    assert eurydice("maintenance", "on", "--json")[1] == '{"maintenance": true}\n'
+    assert eurydice("maintenance", "status")[1].startswith("maintenance is on")

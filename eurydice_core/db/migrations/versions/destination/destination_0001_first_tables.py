@@ -140,6 +140,11 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("incoming_transferables", schema=None) as batch_op:
         batch_op.create_index(
+            batch_op.f("ix_incoming_transferables_created_at_id"),
+            ["created_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
             batch_op.f("ix_incoming_transferables_profile_created_at_id"),
             ["profile", "created_at", "id"],
             unique=False,
@@ -182,6 +187,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_state_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_sha1"))
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_created_at_id"))
+        batch_op.drop_index(batch_op.f("ix_incoming_transferables_created_at_id"))
 
     op.drop_table("incoming_transferables")
     op.drop_table("incoming_counts")

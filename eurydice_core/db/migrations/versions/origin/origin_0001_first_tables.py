@@ -142,6 +142,11 @@ def upgrade() -> None:
             sqlite_where=sa.text("announce_at IS NOT NULL"),
         )
         batch_op.create_index(
+            batch_op.f("ix_outgoing_transferables_created_at_id"),
+            ["created_at", "id"],
+            unique=False,
+        )
+        batch_op.create_index(
             batch_op.f("ix_outgoing_transferables_state_state_changed_at"),
             ["state", "state_changed_at"],
             unique=False,
@@ -374,6 +379,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_sha1"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_state_state_changed_at"))
+        batch_op.drop_index(batch_op.f("ix_outgoing_transferables_created_at_id"))
         batch_op.drop_index(
             "ix_outgoing_transferables_announce",
             postgresql_where=sa.text("announce_at IS NOT NULL"),
