@@ -8,6 +8,7 @@ from pydantic import Field
 
 from eurydice_core.hookspecs import PluginSettings, StoragePlugin, hookimpl
 from eurydice_core.model.quantities import Seconds, Size
+from eurydice_storage_fs.direct import Blocks
 from eurydice_storage_fs.storage import FileStorage
 from eurydice_storage_fs.tree import Tree
 
@@ -26,6 +27,11 @@ class Settings(PluginSettings):
         description="Whether what is acknowledged survives a power cut."
         " Switch it off only for data that may be lost.",
     )
+    direct: bool = Field(
+        default=True,
+        description="Whether large files go past the page cache, where the file system can do"
+        " that. Switch it off for disks that are slow without a cache.",
+    )
     min_free: Size = Field(
         default=256 * 2**20,
         ge=0,
@@ -41,7 +47,11 @@ class Settings(PluginSettings):
 
 def open_storage(settings: Settings) -> FileStorage:
     """Prepare the directory, and sweep what crashed writes left in it."""
-    tree = Tree(settings.root.absolute(), fsync=settings.fsync, min_free=settings.min_free)
+    blocks = Blocks()
+    blocks.works = settings.direct
+    tree = Tree(
+        settings.root.absolute(), fsync=settings.fsync, min_free=settings.min_free, blocks=blocks
+    )
     tree.prepare()
     tree.sweep(settings.leftovers_after)
     return FileStorage(tree)

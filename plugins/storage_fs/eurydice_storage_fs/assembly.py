@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from eurydice_core.errors import ObjectMissing, StorageError
 from eurydice_core.interfaces.storage import Assembly, AssemblyState, Buffer
-from eurydice_storage_fs.atomic import write_all
+from eurydice_storage_fs.direct import write_at
 from eurydice_storage_fs.tree import FILE_MODE, Tree
 
 __all__ = ["FileAssembly"]
@@ -36,7 +36,7 @@ class FileAssembly(Assembly):
             return
         self._tree.require_room(memoryview(data).nbytes)
         with self._tree.errors("write"), self._open() as descriptor:
-            write_all(descriptor, data, offset)
+            write_at(descriptor, data, offset, self._tree.blocks)
 
     def checkpoint(self) -> AssemblyState:
         """Bring the pieces to the disk; the file itself is all the state there is."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+from mmap import mmap
 from pathlib import Path
 
 from eurydice_core.interfaces.storage import Buffer
+from eurydice_storage_fs.direct import ALIGNMENT, set_direct, write_all
 from eurydice_storage_fs.tree import FILE_MODE, UNNAMED_DIRECTORY, Tree
 
-__all__ = ["AtomicFile", "write_all"]
+__all__ = ["AtomicFile"]
 
 CHECK_EVERY = 2**20
 """Bytes between looks at the free space."""
@@ -23,6 +25,10 @@ class AtomicFile:
         self._temporary: Path | None = None
         self._respects_floor = respects_floor
         self._unchecked = 0
+        self._block: mmap | None = None
+        """Gathers small writes, which cost more than they carry."""
+        self._filled = 0
+        self._is_direct = False
         flags = os.O_WRONLY | os.O_CLOEXEC
         with tree.errors("write"):
             if tree.unnamed_files:
@@ -34,10 +40,35 @@ class AtomicFile:
 
     def write(self, data: Buffer) -> None:
         """Append all of `data`."""
+        rest = memoryview(data).cast("B")
         if self._respects_floor:
-            self._look(memoryview(data).nbytes)
-        with self._tree.errors("write"):
-            write_all(self._descriptor, data)
+            self._look(len(rest))
+        if self._block is None:
+            self._block = self._tree.blocks.take()
+        while rest:
+            count = min(len(rest), len(self._block) - self._filled)
+            self._block[self._filled : self._filled + count] = rest[:count]
+            self._filled += count
+            rest = rest[count:]
+            if self._filled == len(self._block):
+                with self._tree.errors("write"):
+                    self._flush()
+
+    def _flush(self) -> None:
+        """Write what was gathered: whole blocks directly, what is left at the end as usual."""
+        if self._block is None:
+            return
+        with memoryview(self._block) as view:
+            if self._filled == len(view) and not self._is_direct:
+                self._is_direct = self._tree.blocks.switch_on(self._descriptor)
+            whole = self._filled // ALIGNMENT * ALIGNMENT if self._is_direct else 0
+            write_all(self._descriptor, view[:whole])
+            if whole < self._filled:
+                if self._is_direct:
+                    set_direct(self._descriptor, on=False)
+                    self._is_direct = False
+                write_all(self._descriptor, view[whole : self._filled])
+        self._filled = 0
 
     def _look(self, size: int) -> None:
         """Look for room, at most once a MiB."""
@@ -49,6 +80,7 @@ class AtomicFile:
     def publish(self, target: Path) -> None:
         """Appear under a name, durably, in place of what may have it now."""
         with self._tree.errors("write"):
+            self._flush()
             if self._tree.fsync:
                 os.fsync(self._descriptor)
             self._tree.make_directory(target.parent)
@@ -62,6 +94,9 @@ class AtomicFile:
     def close(self) -> None:
         """Free the file; unless it was published, nothing of it stays."""
         os.close(self._descriptor)
+        if self._block is not None:
+            self._tree.blocks.give_back(self._block)
+            self._block = None
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
 
@@ -83,18 +118,6 @@ class AtomicFile:
             os.link(source, path.name, dst_dir_fd=directory, follow_symlinks=True)
         finally:
             os.close(directory)
-
-
-def write_all(descriptor: int, data: Buffer, offset: int | None = None) -> None:
-    """Write all of `data`, in as few calls as the system takes; at `offset` if given."""
-    rest = memoryview(data).cast("B")
-    while rest:
-        if offset is None:
-            written = os.write(descriptor, rest)
-        else:
-            written = os.pwrite(descriptor, rest, offset)
-            offset += written
-        rest = rest[written:]
 
 
 def _new_name(tree: Tree) -> Path:

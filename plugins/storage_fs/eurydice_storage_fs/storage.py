@@ -22,6 +22,7 @@ from eurydice_core.interfaces.storage import (
 )
 from eurydice_storage_fs.assembly import FileAssembly
 from eurydice_storage_fs.atomic import AtomicFile
+from eurydice_storage_fs.direct import ALIGNMENT, read_direct
 from eurydice_storage_fs.tree import Tree, key_of
 
 __all__ = ["FileStorage"]
@@ -50,8 +51,15 @@ class FileStorage(Storage, HasFreeSpace, HasListing, HasLocalPath):
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the file's bytes; a file replaced meanwhile is read to its end as it was."""
         descriptor = self._open(key)
+        blocks = self._tree.blocks
         try:
             position = start
+            is_large = stop is not None and stop - start >= blocks.size
+            if stop is not None and is_large and start % ALIGNMENT == 0:
+                with self._tree.errors("read"):
+                    if blocks.switch_on(descriptor):
+                        yield from read_direct(descriptor, start, stop, blocks)
+                        return
             while stop is None or position < stop:
                 size = CHUNK if stop is None else min(CHUNK, stop - position)
                 with self._tree.errors("read"):

@@ -13,6 +13,7 @@ from loguru import logger
 
 from eurydice_core.errors import StorageFull
 from eurydice_core.model.quantities import format_size
+from eurydice_storage_fs.direct import Blocks
 from eurydice_storage_fs.errors import disk_errors
 
 __all__ = ["FILE_MODE", "Tree", "key_of"]
@@ -25,7 +26,9 @@ UNNAMED_DIRECTORY = "/proc/self/fd"
 class Tree:
     """Objects by name in 256 directories, and beside them what is not an object yet."""
 
-    def __init__(self, root: Path, *, fsync: bool, min_free: int = 0) -> None:
+    def __init__(
+        self, root: Path, *, fsync: bool, min_free: int = 0, blocks: Blocks | None = None
+    ) -> None:
         self.root = root
         self.objects = root / "objects"
         self.writes = root / "staging" / "writes"
@@ -35,6 +38,8 @@ class Tree:
         self.fsync = fsync
         self.min_free = min_free
         """Bytes that stay free for others: the database must be able to note what is deleted."""
+        self.blocks = blocks or Blocks()
+        """For what goes past the page cache."""
         self.unnamed_files = False
         """Whether files without a name work here; a crash leaves nothing of those."""
 
@@ -51,6 +56,7 @@ class Tree:
             self.sync(self.root)
             self.sync(self.writes.parent)
             self.unnamed_files = _has_unnamed_files(self.writes)
+            self.blocks.try_out(self.writes)
 
     def object_path(self, key: str) -> Path:
         """Return the place of an object; the key has been checked."""
