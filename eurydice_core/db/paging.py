@@ -85,11 +85,20 @@ class KeysetQueries:
     def __init__(
         self,
         table: type[Base],
+        columns: Sequence[str],
         conditions: Sequence[ColumnElement[bool]],
         total: Select[int] | None = None,
     ) -> None:
-        """Prepare; `total` counts the rows that meet the conditions, if something knows."""
+        """Prepare to read these columns.
+
+        Args:
+            table: whose rows.
+            columns: by name; `created_at` and `id` among them.
+            conditions: that the rows meet.
+            total: counts those rows, if something knows how many there are.
+        """
         self._table: Table = table.__table__  # type: ignore[assignment]
+        self._columns = [self._table.c[name] for name in columns]
         self._conditions = conditions
         self._total = total
         self._created_at = self._table.c.created_at
@@ -142,7 +151,7 @@ class KeysetQueries:
         # What is skipped is skipped in the index: nothing else of those rows is read.
         ids = select(self._id).where(*self._conditions, place).order_by(*order)
         page = ids.offset(SKIP).limit(LIMIT).subquery()
-        return select(self._table).join(page, page.c.id == self._id).order_by(*order)
+        return select(*self._columns).join(page, page.c.id == self._id).order_by(*order)
 
     # The first term of each is implied by the second: it is what an index can use.
 

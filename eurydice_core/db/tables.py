@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(f"{value}+00:00")
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware point in time; kept as UTC where the database knows no time zones."""
 
@@ -49,6 +53,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone")
         return value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Read what SQLite keeps as text in one step: lists have thousands of these."""
+        if dialect.name == "sqlite":
+            return _from_text
+        return super().result_processor(dialect, coltype)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give it back aware, in UTC."""

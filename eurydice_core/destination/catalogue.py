@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -53,13 +53,14 @@ class Figures:
 COLUMNS, COUNTS = Row.__table__.c, IncomingCount.__table__.c
 OWN = COLUMNS.profile == bindparam("owner")
 TOTAL = select(func.sum(COUNTS.total)).where(COUNTS.profile == bindparam("owner"))
-ALL = KeysetQueries(Row, [OWN], TOTAL)
+SHOWN = tuple(field.name for field in fields(Incoming) if field.name != "key")
+ALL = KeysetQueries(Row, SHOWN, [OWN], TOTAL)
 
 
 def transferables(profile: bytes, wanted: Filter) -> Keyset:
     """Return the transferables of a profile that a filter lets through."""
     conditions = _conditions(wanted)
-    queries = KeysetQueries(Row, [OWN, *conditions]) if conditions else ALL
+    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions]) if conditions else ALL
     return Keyset(queries, {"owner": profile})
 
 

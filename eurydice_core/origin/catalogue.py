@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -70,13 +70,14 @@ class Figures:
 COLUMNS, COUNTS = Row.__table__.c, OutgoingCount.__table__.c
 OWN = COLUMNS.user_id == bindparam("owner")
 TOTAL = select(func.sum(COUNTS.total)).where(COUNTS.user_id == bindparam("owner"))
-ALL = KeysetQueries(Row, [OWN], TOTAL)
+SHOWN = tuple(field.name for field in fields(Outgoing))
+ALL = KeysetQueries(Row, SHOWN, [OWN], TOTAL)
 
 
 def transferables(user_id: uuid.UUID, wanted: Filter) -> Keyset:
     """Return a user's transferables that a filter lets through."""
     conditions = _conditions(wanted)
-    queries = KeysetQueries(Row, [OWN, *conditions]) if conditions else ALL
+    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions]) if conditions else ALL
     return Keyset(queries, {"owner": user_id})
 
 
