@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +70,18 @@ class Leases:
             else:
                 self._held.pop(name, None)
         return taken
+
+    def place(self, kind: str) -> str:
+        """Return which place among processes of a kind is ours: `kind/0`, or the first free one.
+
+        Raises:
+            DatabaseUnavailable: nobody can be asked.
+        """
+        with self._lock:
+            held = next((name for name in self._held if name.startswith(f"{kind}/")), None)
+        if held is not None:
+            return held
+        return next(name for number in count() if self.take(name := f"{kind}/{number}"))
 
     def living(self, prefix: str) -> set[uuid.UUID]:
         """Return who holds leases whose names begin so; the dead of this machine hold none."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from eurydice_core.db.facts import LINK, set_fact
+from eurydice_core.db.facts import LINK
+from eurydice_core.db.notes import set_note
 from eurydice_core.destination.ingest import Ingest
 from eurydice_core.destination.watch import LinkWatch
 from eurydice_core.errors import PacketError
@@ -17,6 +18,7 @@ from eurydice_core.service import OUTAGES, Service
 
 __all__ = ["Receiver"]
 
+RECEIVER: Final = "receiver"
 RECORD_EVERY: Final = 5.0
 """Seconds between two records of what is known of the link."""
 
@@ -35,6 +37,7 @@ class Receiver(Service):
         self._timeout = settings.poll_every
         self._watch = LinkWatch(settings.expect_packet_every)
         self._database = installation.database
+        self._leases = installation.leases
         self._held: Packet | None = None
         self._resumed = False
         self._recorded_at = float("-inf")
@@ -74,8 +77,9 @@ class Receiver(Service):
         now = time.monotonic()
         if now - self._recorded_at < RECORD_EVERY:
             return
+        place = self._leases.place(RECEIVER)
         with self._database.write() as session:
-            set_fact(session, LINK, self._watch.record(self._link.counters()))
+            set_note(session, LINK, place, self._watch.record(self._link.counters()))
         self._recorded_at = now
 
     def _opened(self, data: Buffer) -> Packet | None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from sqlalchemy import select, update
 
+from eurydice_core.db.facts import SENDER
 from eurydice_core.db.outgoing import OutgoingRange
 from eurydice_core.errors import DatabaseUnavailable
 from eurydice_core.installation import Installation
@@ -21,7 +22,6 @@ from eurydice_core.origin.state import chunks
 
 __all__ = ["Claims"]
 
-PREFIX = "sender/"
 
 
 class Claims:
@@ -30,7 +30,6 @@ class Claims:
     def __init__(self, installation: Installation) -> None:
         self._database = installation.database
         self._leases = installation.leases
-        self._name = f"{PREFIX}{self._leases.holder}"
         self._owed: set[int] = set()
         """What is to be given back, should the database not have answered."""
 
@@ -46,9 +45,8 @@ class Claims:
             DatabaseUnavailable: nobody can be asked.
         """
         self._settle()
-        if not self._leases.holds(self._name):
-            self._leases.take(self._name)
-        return self._leases.living(PREFIX) | {self.sender}
+        self._leases.place(SENDER)
+        return self._leases.living(f"{SENDER}/") | {self.sender}
 
     def take(
         self, chosen: Sequence[PendingRange], senders: Collection[uuid.UUID], *, again: bool

@@ -82,7 +82,9 @@ class Sender(Service):
         self._repeats = settings.repeat - 1
         self._heartbeat = timedelta(seconds=settings.heartbeat_every)
         self._stream = uuid.uuid4()
-        self._watch = SenderWatch(installation.database, self._stream, link.counters)
+        self._watch = SenderWatch(
+            installation.database, installation.leases, self._stream, link.counters
+        )
         self._sequence = 0
         self._last_sent: datetime | None = None
         self._flight: Flight | None = None

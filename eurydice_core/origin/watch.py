@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from eurydice_core.db.engine import Database
-from eurydice_core.db.facts import SENDER, set_fact
+from eurydice_core.db.facts import SENDER
+from eurydice_core.db.notes import set_note
+from eurydice_core.leases import Leases
 from eurydice_core.model.clock import utc_now
 from eurydice_core.origin.plan import Load
 
@@ -25,12 +27,14 @@ class SenderWatch:
     def __init__(
         self,
         database: Database,
+        leases: Leases,
         stream: uuid.UUID,
         counters: Callable[[], Mapping[str, int]],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._leases = leases
         self._stream = stream
         self._counters = counters
         self._monotonic = monotonic
@@ -59,8 +63,9 @@ class SenderWatch:
         now = self._monotonic()
         if now - self._recorded_at < RECORD_EVERY:
             return
+        place = self._leases.place(SENDER)
         with self._database.write() as session:
-            set_fact(session, SENDER, self._noted())
+            set_note(session, SENDER, place, self._noted())
         self._recorded_at = now
 
     def _noted(self) -> dict[str, Any]:

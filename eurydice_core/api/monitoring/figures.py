@@ -21,6 +21,7 @@ from eurydice_core.db.facts import (
     get_fact,
     get_time,
 )
+from eurydice_core.db.notes import get_notes
 from eurydice_core.destination import backlog as incoming
 from eurydice_core.installation import Installation
 from eurydice_core.link.reception import LinkRecord, StreamRecord
@@ -111,7 +112,7 @@ def _origin(session: Session, users: Sequence[outgoing.Backlog], named: int) -> 
     )
     maintenance = bool(get_fact(session, MAINTENANCE))
     yield from gauge("maintenance", "Whether the sender is held back.", maintenance)
-    noted = get_fact(session, SENDER) or {}
+    noted = get_notes(session, SENDER) or {}
     yield from moment(
         "sender_recorded", "When the sender last noted this.", read_moment(noted.get("recorded_at"))
     )
@@ -140,7 +141,7 @@ def _destination(
         "When the link last brought one.",
         get_time(session, LAST_PACKET_RECEIVED_AT),
     )
-    record = LinkRecord.read(get_fact(session, LINK) or {})
+    record = LinkRecord.read(get_notes(session, LINK) or {})
     yield from moment("receiver_recorded", "When the receiver last noted this.", record.recorded_at)
     yield from counters("receiver", "Since the receiver was started", record.receiver)
     yield from counters("transport", "Since the receiver was started", record.transport)

@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 
-from eurydice_core.db.facts import SENDER, get_fact
+from eurydice_core.db.facts import SENDER
+from eurydice_core.db.notes import get_notes
 from eurydice_core.errors import LinkDown
 from eurydice_core.origin.plan import Load
 from eurydice_core.origin.watch import SenderWatch
@@ -14,7 +15,7 @@ from eurydice_core.origin.watch import SenderWatch
 
 def noted(sides):
     with sides.origin.database.read() as session:
-        return get_fact(session, SENDER)
+        return get_notes(session, SENDER)
 
 
 @pytest.fixture
@@ -64,7 +65,11 @@ def test_a_packet_that_the_link_did_not_take_is_a_failure_and_not_sent(sides):
 def test_records_are_seconds_apart(sides):
     now = 100.0
     watch = SenderWatch(
-        sides.origin.database, uuid.uuid4(), lambda: {"bytes": 7}, monotonic=lambda: now
+        sides.origin.database,
+        sides.origin.leases,
+        uuid.uuid4(),
+        lambda: {"bytes": 7},
+        monotonic=lambda: now,
     )
     watch.record()
     watch.sent(Load())
