@@ -9,15 +9,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Insert, insert
+from sqlalchemy import Insert, bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.accounts import Account
 from eurydice_core.db.outgoing import OutgoingContent, OutgoingRange, OutgoingTransferable
+from eurydice_core.errors import Conflict
 from eurydice_core.model.states import OutgoingState, RangeState
 from eurydice_core.model.transferable import Outgoing
+from eurydice_core.origin.catalogue import shown
 
-__all__ = ["StoredRange", "Upload", "queue_small_file", "range_row", "transferable_row"]
+__all__ = [
+    "StoredRange",
+    "Upload",
+    "begin_record",
+    "complete_record",
+    "queue_small_file",
+    "record_range",
+]
+
+ROWS: Final = OutgoingTransferable.__table__
+ENDED: Final = (OutgoingState.CANCELED, OutgoingState.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,37 +55,40 @@ class StoredRange:
     durable: Future[None] | None = None
 
 
-def transferable_row(upload: Upload, now: datetime) -> OutgoingTransferable:
-    """Return the row of an upload that goes on."""
-    return OutgoingTransferable(
-        id=upload.id,
-        user_id=upload.account.id,
-        created_at=upload.created_at,
-        name=upload.name,
-        user_provided_meta=dict(upload.metadata),
-        piece_size=upload.range_size,
-        size=upload.size,
-        bytes_received=0,
-        ranges_pending=0,
-        ranges_transferred=0,
-        ranges_canceled=0,
-        received_at=now,
-        state_changed_at=now,
-    )
+def begin_record(session: Session, upload: Upload, now: datetime) -> None:
+    """Record an upload of which there is nothing yet."""
+    counters = {"bytes_received": 0, "ranges_pending": 0}
+    values = {**_transferable(upload, now), **counters, "size": upload.size}
+    session.connection().execute(ADD_TRANSFERABLE, values)
 
 
-def range_row(upload: Upload, stored: StoredRange, now: datetime, *, whole: bool) -> OutgoingRange:
-    """Return the row of a range that waits to be sent."""
-    return OutgoingRange(
-        transferable_id=upload.id,
-        user_id=upload.account.id,
-        byte_offset=stored.offset,
-        size=stored.size,
-        whole=whole,
-        stored=stored.size > 0,
-        state=RangeState.PENDING,
-        created_at=now,
-    )
+def record_range(
+    session: Session, upload: Upload, stored: StoredRange, now: datetime, *, whole: bool
+) -> None:
+    """Queue a range of an upload that is recorded.
+
+    Its state need not be looked at again: one more range that waits changes none.
+
+    Raises:
+        Conflict: the user took the transferable back meanwhile.
+    """
+    connection = session.connection()
+    grown = {"upload": upload.id, "more": stored.size, "now": now}
+    if connection.execute(GROW, grown).first() is None:
+        raise Conflict("the transferable was revoked while it was being uploaded")
+    kept = {"stored": stored.size > 0, "inline": False}
+    values = {**_range(upload, now), **kept, "byte_offset": stored.offset}
+    connection.execute(ADD_RANGE, {**values, "size": stored.size, "whole": whole})
+
+
+def complete_record(
+    session: Session, upload: Upload, size: int, sha1: bytes, sha256: bytes
+) -> Outgoing:
+    """Record that all of an upload is here; return what users see of it."""
+    facts = {"size": size, "sha1": sha1, "sha256": sha256}
+    complete = {"upload": upload.id, **{f"new_{name}": value for name, value in facts.items()}}
+    session.connection().execute(COMPLETE, {**complete, "now": datetime.now(UTC)})
+    return shown(session.get_one(OutgoingTransferable, upload.id))
 
 
 def queue_small_file(
@@ -112,11 +127,29 @@ def _insert(table: Any) -> Insert:
 ADD_TRANSFERABLE: Final = _insert(OutgoingTransferable)
 ADD_RANGE: Final = _insert(OutgoingRange)
 ADD_CONTENT: Final = _insert(OutgoingContent)
+GROW: Final = (
+    update(ROWS)  # type: ignore[arg-type]
+    .where(ROWS.c.id == bindparam("upload"), ROWS.c.state.not_in(ENDED))
+    .values(
+        bytes_received=ROWS.c.bytes_received + bindparam("more"),
+        ranges_pending=ROWS.c.ranges_pending + 1,
+        received_at=bindparam("now"),
+    )
+    .returning(ROWS.c.id)
+)
+COMPLETE: Final = (
+    update(ROWS)  # type: ignore[arg-type]
+    .where(ROWS.c.id == bindparam("upload"))
+    .values(
+        size=bindparam("new_size"),
+        sha1=bindparam("new_sha1"),
+        sha256=bindparam("new_sha256"),
+        submission_succeeded_at=bindparam("now"),
+    )
+)
 
 
-def _small_transferable(
-    upload: Upload, size: int, sha1: bytes, sha256: bytes, now: datetime
-) -> dict[str, object]:
+def _transferable(upload: Upload, now: datetime) -> dict[str, object]:
     return {
         "id": upload.id,
         "user_id": upload.account.id,
@@ -124,27 +157,41 @@ def _small_transferable(
         "name": upload.name,
         "user_provided_meta": upload.metadata,
         "piece_size": upload.range_size,
-        "size": size,
-        "bytes_received": size,
         "received_at": now,
-        "submission_succeeded_at": now,
-        "sha1": sha1,
-        "sha256": sha256,
-        "ranges_pending": 1,
         "state": OutgoingState.PENDING,
         "state_changed_at": now,
     }
 
 
-def _small_range(upload: Upload, size: int, now: datetime) -> dict[str, object]:
+def _range(upload: Upload, now: datetime) -> dict[str, object]:
     return {
         "transferable_id": upload.id,
         "user_id": upload.account.id,
+        "state": RangeState.PENDING,
+        "created_at": now,
+    }
+
+
+def _small_transferable(
+    upload: Upload, size: int, sha1: bytes, sha256: bytes, now: datetime
+) -> dict[str, object]:
+    return {
+        **_transferable(upload, now),
+        "size": size,
+        "bytes_received": size,
+        "submission_succeeded_at": now,
+        "sha1": sha1,
+        "sha256": sha256,
+        "ranges_pending": 1,
+    }
+
+
+def _small_range(upload: Upload, size: int, now: datetime) -> dict[str, object]:
+    return {
+        **_range(upload, now),
         "byte_offset": 0,
         "size": size,
         "whole": True,
         "stored": size > 0,
         "inline": size > 0,
-        "state": RangeState.PENDING,
-        "created_at": now,
     }

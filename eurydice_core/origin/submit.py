@@ -17,9 +17,8 @@ from loguru import logger
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.accounts import Account
-from eurydice_core.db.outgoing import OutgoingTransferable, range_key
+from eurydice_core.db.outgoing import range_key
 from eurydice_core.errors import (
-    Conflict,
     EurydiceError,
     InvalidRequest,
     SizeMismatch,
@@ -29,21 +28,20 @@ from eurydice_core.errors import (
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.storage import Buffer, ObjectWriter
 from eurydice_core.model.event import EventKind
-from eurydice_core.model.states import OutgoingState, RevocationReason
+from eurydice_core.model.states import RevocationReason
 from eurydice_core.model.transferable import Outgoing
-from eurydice_core.origin.catalogue import shown
 from eurydice_core.origin.digests import Digests
 from eurydice_core.origin.idempotency import Key, claim, confirm, release
 from eurydice_core.origin.quota import Reservation
 from eurydice_core.origin.records import (
     StoredRange,
     Upload,
+    begin_record,
+    complete_record,
     queue_small_file,
-    range_row,
-    transferable_row,
+    record_range,
 )
 from eurydice_core.origin.revoke import revoke
-from eurydice_core.origin.state import refresh_states
 
 __all__ = ["MAX_NAME", "Submission", "failure_reason"]
 
@@ -170,13 +168,11 @@ class Submission:
             last.durable.result()
         self._release_threads()
         with self._installation.database.write() as session:
-            row = self._record(session, last, is_last=True)
-            row.size = self._received
-            row.sha1, row.sha256 = self._digests.sha1, self._digests.sha256
-            row.submission_succeeded_at = datetime.now(UTC)
+            self._record(session, last, whole=last.size == self._received)
+            sha1, sha256 = self._digests.sha1, self._digests.sha256
+            outgoing = complete_record(session, self._upload, self._received, sha1, sha256)
             self._confirm(session)
         self._held = None
-        outgoing = shown(row)
         self._tell_submitted(outgoing)
         return outgoing
 
@@ -205,9 +201,8 @@ class Submission:
         now = datetime.now(UTC)
         with self._installation.database.write() as session:
             if not self._recorded:
-                session.add(transferable_row(self._upload, now))
+                begin_record(session, self._upload, now)
                 self._recorded = True
-                session.flush()
             revoke(session, self.id, reason, now)
             if self._key is not None:
                 release(session, self._key, self.id)
@@ -313,7 +308,7 @@ class Submission:
         if held.durable is not None:
             held.durable.result()
         with self._installation.database.write() as session:
-            self._record(session, held)
+            self._record(session, held, whole=held.size == self._upload.size)
 
     def _beside(self) -> ThreadPoolExecutor:
         """Return this upload's threads, which small uploads never need."""
@@ -325,27 +320,12 @@ class Submission:
         if self._threads is not None:
             self._threads.shutdown(wait=True)
 
-    def _record(
-        self, session: Session, stored: StoredRange, *, is_last: bool = False
-    ) -> OutgoingTransferable:
+    def _record(self, session: Session, stored: StoredRange, *, whole: bool) -> None:
         now = datetime.now(UTC)
-        if self._recorded:
-            row = session.get_one(OutgoingTransferable, self.id, with_for_update=True)
-            if row.state in (OutgoingState.CANCELED, OutgoingState.ERROR):
-                raise Conflict("the transferable was revoked while it was being uploaded")
-        else:
-            row = transferable_row(self._upload, now)
-            session.add(row)
-            session.flush()  # before the range that points to it
-        row.bytes_received += stored.size
-        row.ranges_pending += 1
-        row.received_at = now
-        size = self._received if is_last else self._upload.size
-        session.add(range_row(self._upload, stored, now, whole=stored.size == size))
-        session.flush()
-        refresh_states(session, [self.id], now)
+        if not self._recorded:
+            begin_record(session, self._upload, now)
+        record_range(session, self._upload, stored, now, whole=whole)
         self._recorded = True
-        return row
 
 
 def failure_reason(error: BaseException) -> RevocationReason:
