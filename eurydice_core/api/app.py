@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
-from starlette.routing import Match, Mount
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
 from eurydice_core.api import reference, shared, sign_in
@@ -132,7 +134,7 @@ class _WebMount(Mount):
         return super().matches(scope)
 
 
-def _web_routes(installation: Installation) -> list[_WebMount]:
+def _web_routes(installation: Installation) -> list[BaseRoute]:
     settings, plugins = installation.settings.web, installation.plugins
     mounts = []
     for name in settings.plugins:
@@ -142,4 +144,10 @@ def _web_routes(installation: Installation) -> list[_WebMount]:
         asgi = plugins.create_web(name, settings.options_of(name), installation.context)
         mounts.append(_WebMount(plugin.path.rstrip("/"), asgi))
     # What answers `/` takes everything that reaches it, so it comes last.
-    return sorted(mounts, key=lambda mount: not mount.path)
+    mounts.sort(key=lambda mount: not mount.path)
+    return [*(Route(mount.path, _with_slash) for mount in mounts if mount.path), *mounts]
+
+
+async def _with_slash(request: Request) -> Response:
+    """Send a browser to where the pages of a plugin begin."""
+    return RedirectResponse(f"{request.scope['path']}/", 307)

@@ -47,6 +47,9 @@ plugin = "transport_udp"  # or transport_lidi, for a diode driven by lidi
 [api]
 host = "127.0.0.1"  # put a reverse proxy with TLS in front, and name it in trusted_proxies
 port = 8080
+
+[web]
+# plugins = ["admin"]  # pages for staff at /admin/; `eurydice user add NAME --staff` makes one
 {services}"""
 
 ORIGIN_TRANSPORT = """\

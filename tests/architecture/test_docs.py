@@ -163,7 +163,7 @@ def test_every_field_that_a_hook_returns_or_is_given_is_described():
 def test_kits_that_are_named_exist():
     page = (REFERENCE / "plugins.md").read_text()
     kits = re.findall(r"`(\w+)\.(\w+Conformance)`", page)
-    assert len(kits) == 4
+    assert len(kits) == 5
     for module, kit in kits:
         assert hasattr(importlib.import_module(f"eurydice_core.testing.{module}"), kit)
 
