@@ -1,6 +1,8 @@
-"""How many transferables each list has: kept by triggers, since counting a million takes a second.
+"""What keeps long lists fast: counters, since counting a million takes a second, and indexes.
 
-Triggers count whatever adds or removes rows. On PostgreSQL each connection counts in a row
+Triggers count whatever adds or removes rows. They are not in the migrations, nor are the
+indexes in the order of lists: alembic knows neither those nor, on SQLite, descending ones.
+On PostgreSQL each connection counts in a row
 of its own, so that nobody who adds to the same list waits for another's transaction.
 """
 
@@ -14,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from eurydice_core.db.tables import Base
 from eurydice_core.model.states import Side
 
-__all__ = ["IncomingCount", "OutgoingCount", "install_counts"]
+__all__ = ["LIST_INDEXES", "IncomingCount", "OutgoingCount", "install_lists"]
 
 SHARDS = 64  # rows of one list at most
 
@@ -45,6 +47,7 @@ class IncomingCount(Base):
     total: Mapped[int] = mapped_column(BigInteger)
 
 
+KINDS = ("list", "list_by_state")
 NAMES = {
     Side.ORIGIN: {"rows": "outgoing_transferables", "counts": "outgoing_counts", "of": "user_id"},
     Side.DESTINATION: {
@@ -82,14 +85,23 @@ POSTGRESQL = (
     """CREATE TRIGGER {counts}_removed AFTER DELETE ON {rows}
         REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {counts}_change()""",
 )
+INDEXES = (
+    """CREATE INDEX IF NOT EXISTS ix_{rows}_list ON {rows} ({of}, created_at DESC, id)""",
+    """CREATE INDEX IF NOT EXISTS ix_{rows}_list_by_state
+        ON {rows} ({of}, state, created_at DESC, id)""",
+)
+LIST_INDEXES = [f"ix_{names['rows']}_{of}" for names in NAMES.values() for of in KINDS]
 FIRST_COUNT = """INSERT INTO {counts} ({of}, shard, total)
     SELECT {of}, 0, count(*) FROM {rows} WHERE NOT EXISTS (SELECT 1 FROM {counts}) GROUP BY {of}"""
 
 
-def install_counts(session: Session, side: Side) -> None:
-    """Have the database count from now on; what is there already is counted once."""
+def install_lists(session: Session, side: Side) -> None:
+    """Have the database count from now on, and keep lists in order.
+
+    What is there already is counted once.
+    """
     names = {**NAMES[side], "shards": SHARDS}
     is_postgresql = session.get_bind().dialect.name == "postgresql"
-    for statement in POSTGRESQL if is_postgresql else SQLITE:
+    for statement in (*INDEXES, *(POSTGRESQL if is_postgresql else SQLITE)):
         session.execute(text(statement.format(**names)))
     session.execute(text(FIRST_COUNT.format(**names)))

@@ -71,8 +71,6 @@ class IncomingTransferable(Base):
 
     __table_args__ = (
         Index(None, "created_at", "id"),
-        Index(None, "profile", "created_at", "id"),
-        Index(None, "profile", "state", "created_at", "id"),
         Index(None, "profile", "sha1"),
         Index(None, "state", "finished_at"),
     )

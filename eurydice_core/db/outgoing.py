@@ -70,8 +70,6 @@ class OutgoingTransferable(Base):
 
     __table_args__ = (
         Index(None, "created_at", "id"),
-        Index(None, "user_id", "created_at", "id"),
-        Index(None, "user_id", "state", "created_at", "id"),
         Index(None, "user_id", "sha1"),
         Index(None, "state", "state_changed_at"),
         Index(

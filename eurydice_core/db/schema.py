@@ -71,6 +71,8 @@ def belongs_to(side: Side) -> Callable[..., bool]:
     names = {table.__tablename__ for table in TABLES[side]}
 
     def include(thing: Any, name: str | None, kind: str, *_: object) -> bool:
+        if name in counts.LIST_INDEXES:
+            return False
         return (name if kind == "table" else thing.table.name) in names
 
     return include
@@ -103,7 +105,7 @@ def migrate(database: Database, side: Side) -> tuple[str | None, str]:
         config = script_config(side)
         config.attributes["connection"] = session.connection()
         command.upgrade(config, "head")
-        counts.install_counts(session, side)
+        counts.install_lists(session, side)
         if side is Side.ORIGIN:
             waiting.install_waiting(session)
     return before, wanted_revision(side)

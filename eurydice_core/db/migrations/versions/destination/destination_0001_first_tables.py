@@ -145,17 +145,7 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
-            batch_op.f("ix_incoming_transferables_profile_created_at_id"),
-            ["profile", "created_at", "id"],
-            unique=False,
-        )
-        batch_op.create_index(
             batch_op.f("ix_incoming_transferables_profile_sha1"), ["profile", "sha1"], unique=False
-        )
-        batch_op.create_index(
-            batch_op.f("ix_incoming_transferables_profile_state_created_at_id"),
-            ["profile", "state", "created_at", "id"],
-            unique=False,
         )
         batch_op.create_index(
             batch_op.f("ix_incoming_transferables_state_finished_at"),
@@ -184,9 +174,7 @@ def downgrade() -> None:
     op.drop_table("received_extents")
     with op.batch_alter_table("incoming_transferables", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_state_finished_at"))
-        batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_state_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_sha1"))
-        batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_created_at_id"))
 
     op.drop_table("incoming_transferables")

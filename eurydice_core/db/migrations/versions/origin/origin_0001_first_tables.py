@@ -152,17 +152,7 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
-            batch_op.f("ix_outgoing_transferables_user_id_created_at_id"),
-            ["user_id", "created_at", "id"],
-            unique=False,
-        )
-        batch_op.create_index(
             batch_op.f("ix_outgoing_transferables_user_id_sha1"), ["user_id", "sha1"], unique=False
-        )
-        batch_op.create_index(
-            batch_op.f("ix_outgoing_transferables_user_id_state_created_at_id"),
-            ["user_id", "state", "created_at", "id"],
-            unique=False,
         )
 
     op.create_table(
@@ -375,9 +365,7 @@ def downgrade() -> None:
     op.drop_table("sessions")
     op.drop_table("outgoing_waiting")
     with op.batch_alter_table("outgoing_transferables", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_state_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_sha1"))
-        batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_state_state_changed_at"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_created_at_id"))
         batch_op.drop_index(
