@@ -28,6 +28,9 @@ __all__ = ["begin", "receive_body"]
 CONTENT_TYPE: Final = "application/octet-stream"
 BATCH: Final = 2**20  # bytes; large enough that changing threads costs nothing beside them
 
+BATCH_SECONDS: Final = 5.0
+OVERHEAD: Final = 100  # bytes of memory that a chunk takes besides its own
+
 Batch = Sequence[bytes]
 
 
@@ -69,7 +72,7 @@ async def receive_body(
     """
     body = _Body(request.receive, settings)
     try:
-        first = await body.batch()
+        first = await body.batch(hold=settings.inline_size)
         if body.is_over and sum(map(len, first)) <= settings.inline_size:
             queued = submission.finish_with(b"".join(first))
             return await asyncio.shield(asyncio.wrap_future(queued))
@@ -111,15 +114,21 @@ class _Body:
         self._pace = _Pace(settings.min_rate, settings.min_rate_window)
         self.is_over = False
 
-    async def batch(self) -> Batch:
-        """Return the next bytes as they came, about `BATCH` of them; none at the end."""
+    async def batch(self, hold: int = 0) -> Batch:
+        """Return the next bytes as they came, about `BATCH` of them; none at the end.
+
+        Of a slow client it is what came within a few seconds, so that a crowd of them takes
+        little memory; but for the first `hold` bytes, which are waited for.
+        """
         batch: list[bytes] = []
-        size = 0
-        while not self.is_over and size < BATCH:
+        size, began = 0, time.monotonic()
+        while not self.is_over and size + len(batch) * OVERHEAD < BATCH:
             chunk = await self._chunk()
             if chunk:
                 batch.append(chunk)
                 size += len(chunk)
+            if size > hold and time.monotonic() - began > BATCH_SECONDS:
+                break
         return batch
 
     async def _chunk(self) -> bytes:

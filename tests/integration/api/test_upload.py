@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import select
 
+from eurydice_core.api.origin import upload
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
 from eurydice_core.errors import StorageFull, StorageUnavailable
 from eurydice_core.model.event import EventKind
@@ -295,3 +296,41 @@ def test_an_upload_takes_little_memory_however_large_it_is(make_bench):
     finally:
         tracemalloc.stop()
     assert peak < 16 * MIB
+
+
+def test_what_a_slow_client_sends_is_not_piled_up_in_memory(make_bench, monkeypatch):
+    monkeypatch.setattr(upload, "BATCH_SECONDS", 0.0)
+    written = []
+
+    class Ledger(MemoryStorage):
+        @contextmanager
+        def write(self, key):
+            class Written:
+                def write(self, data):
+                    written.append(bytes(data))
+
+            yield Written()
+
+    bench = make_bench(Side.ORIGIN, shelf=Ledger(), upload={"inline_size": 4})
+
+    async def pieces():
+        for number in range(8):
+            # One may be on its way to the storage, one may just have been received.
+            assert sum(map(len, written)) >= 2 * (number - 4)
+            yield b"%02d" % number
+
+    assert bench.upload(pieces()).status_code == 201
+    assert b"".join(written) == b"0001020304050607"
+    assert len(written) > 2
+
+
+def test_tiny_chunks_are_written_before_they_take_much_memory(make_bench, monkeypatch):
+    monkeypatch.setattr(upload, "BATCH", 1000)
+    bench = make_bench(Side.ORIGIN)
+
+    async def pieces():
+        for _ in range(100):
+            yield b"x"
+
+    assert bench.upload(pieces()).json()["size"] == 100
+    assert len(bench.storage.keys) == 1  # too many chunks to be held, few bytes though they are
