@@ -61,7 +61,7 @@ class Leases:
         mine = holder or self.holder
         if mine == self.holder:
             self._prove_life()
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             taken = take_lease(session, name, mine, self._seconds)
         with self._lock:
             if taken:
@@ -93,7 +93,7 @@ class Leases:
         with self._lock:
             held = dict(self._held)
         lost: set[str] = set()
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             for holder in set(held.values()):
                 names = {name for name, whose in held.items() if whose == holder}
                 lost |= names - renew_leases(session, names, holder, self._seconds)
@@ -119,7 +119,7 @@ class Leases:
             own = [name for name, holder in self._held.items() if holder == self.holder]
             self._held.clear()
         if own:
-            with suppress(DatabaseUnavailable), self._database.write() as session:
+            with suppress(DatabaseUnavailable), self._database.write(durable=False) as session:
                 drop_leases(session, own, self.holder)
         if self._life is not None:
             with suppress(OSError):
@@ -153,7 +153,7 @@ class Leases:
         dead = list(self._dead())
         if not dead:
             return
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             session.execute(
                 delete(Lease)
                 .where(Lease.holder.in_(dead))

@@ -12,6 +12,7 @@ from eurydice_core.db.upsert import insert
 
 __all__ = [
     "INSTALLATION",
+    "LAST_CLEANED_AT",
     "LAST_PACKET_RECEIVED_AT",
     "LAST_PACKET_SENT_AT",
     "LINK",
@@ -29,6 +30,7 @@ INSTALLATION = "installation"
 MAINTENANCE = "maintenance"
 LAST_PACKET_SENT_AT = "last_packet_sent_at"
 LAST_PACKET_RECEIVED_AT = "last_packet_received_at"
+LAST_CLEANED_AT = "last_cleaned_at"
 LINK = "link"
 """What the receiver knows of the link: `LinkWatch.record`."""
 SENDER = "sender"

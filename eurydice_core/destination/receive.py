@@ -78,7 +78,7 @@ class Receiver(Service):
         if now - self._recorded_at < RECORD_EVERY:
             return
         place = self._leases.place(RECEIVER)
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             set_note(session, LINK, place, self._watch.record(self._link.counters()))
         self._recorded_at = now
 

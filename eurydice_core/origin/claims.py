@@ -62,7 +62,7 @@ class Claims:
             return []
         waits = OutgoingRange.sends_left > 0 if again else IS_PENDING
         mine: set[int] = set()
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             for ids in chunks({item.id for item in chosen}):
                 free = (
                     select(OutgoingRange.id)
@@ -88,7 +88,7 @@ class Claims:
     def _settle(self) -> None:
         if not self._owed:
             return
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             for ids in chunks(self._owed):
                 session.execute(
                     update(OutgoingRange)

@@ -10,6 +10,7 @@ from loguru import logger
 from sqlalchemy import and_, delete, exists, or_, select, tuple_, update
 
 from eurydice_core.db.admission import UploadReservation
+from eurydice_core.db.facts import LAST_CLEANED_AT, set_time
 from eurydice_core.db.idempotency import IdempotencyKey
 from eurydice_core.db.outgoing import (
     OutgoingContent,
@@ -112,6 +113,9 @@ class OriginCleaner(Service):
             ranges = session.scalars(done.limit(BATCH)).all()
         if not ranges:
             return 0
+        with self._installation.database.write() as session:
+            # A power cut may undo what the sender noted, but nothing before a durable commit.
+            set_time(session, LAST_CLEANED_AT, self._now())
         self._installation.storage.delete([item.key for item in ranges if not item.inline])
         inline = [item.transferable_id for item in ranges if item.inline]
         with self._installation.database.write() as session:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
 
 from eurydice_core.db.engine import Database
 from eurydice_core.db.outgoing import OutgoingRange, RevocationRow
@@ -58,17 +59,14 @@ class History:
                 describe(row, profile, ended=row.state) for row, profile in session.execute(query)
             ]
 
-    def mark_told(self, ids: Collection[uuid.UUID], now: datetime) -> None:
+    def mark_told(self, session: Session, ids: Collection[uuid.UUID], now: datetime) -> None:
         """Record that the link took these, and when to tell them again."""
-        if not ids:
-            return
-        with self._database.write() as session:
-            for some in chunks(ids):
-                for row in session.scalars(select(Row).where(Row.id.in_(some)).with_for_update()):
-                    again = now + FIRST_INTERVAL * GROWTH**row.announced
-                    row.announced += 1
-                    fresh = again - row.state_changed_at <= self._duration
-                    row.announce_at = again if fresh else None
+        for some in chunks(ids):
+            for row in session.scalars(select(Row).where(Row.id.in_(some)).with_for_update()):
+                again = now + FIRST_INTERVAL * GROWTH**row.announced
+                row.announced += 1
+                fresh = again - row.state_changed_at <= self._duration
+                row.announce_at = again if fresh else None
 
     def tell_again(self, since: datetime, now: datetime) -> int:
         """Have every ending since then told once more, at once; return how many there are."""

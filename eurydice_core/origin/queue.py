@@ -125,16 +125,15 @@ class Queue:
                 chosen.append(pending_range(row))
         return chosen
 
-    def mark_sent_again(self, ranges: Collection[int], now: datetime) -> None:
+    def mark_sent_again(self, session: Session, ranges: Collection[int], now: datetime) -> None:
         """Record that the link took these once more."""
-        with self._database.write() as session:
-            for ids in chunks(ranges):
-                session.execute(
-                    update(OutgoingRange)
-                    .where(OutgoingRange.id.in_(ids), REPEATS)
-                    .values(sent_at=now, sends_left=OutgoingRange.sends_left - 1, sender=None)
-                    .execution_options(synchronize_session=False)
-                )
+        for ids in chunks(ranges):
+            session.execute(
+                update(OutgoingRange)
+                .where(OutgoingRange.id.in_(ids), REPEATS)
+                .values(sent_at=now, sends_left=OutgoingRange.sends_left - 1, sender=None)
+                .execution_options(synchronize_session=False)
+            )
 
     def give_up_repeating(self, lost: PendingRange) -> None:
         """Forget about sending a range again: its bytes are gone."""
@@ -147,6 +146,7 @@ class Queue:
 
     def mark_sent(
         self,
+        session: Session,
         ranges: Collection[int],
         revocations: Collection[int],
         now: datetime,
@@ -158,24 +158,21 @@ class Queue:
         `repeats` is how often each range will be sent again without anybody asking.
         Ranges that were canceled while they were on their way stay canceled.
         """
-        if not (ranges or revocations):
-            return {}
-        with self._database.write() as session:
-            values = {"sent_at": now, "sends_left": repeats}
-            sent = _finish(session, ranges, RangeState.TRANSFERRED, now, **values)
-            count = Counter(transferable_id for transferable_id, _ in sent)
-            size: Counter[uuid.UUID] = Counter()
-            for transferable_id, length in sent:
-                size[transferable_id] += length
-            _count_sent(session, count, size, now)
-            for ids in chunks(revocations):
-                session.execute(
-                    update(RevocationRow)
-                    .where(RevocationRow.id.in_(ids))
-                    .values(sent_at=now)
-                    .execution_options(synchronize_session=False)
-                )
-            return refresh_states(session, count.keys(), now)
+        values = {"sent_at": now, "sends_left": repeats}
+        sent = _finish(session, ranges, RangeState.TRANSFERRED, now, **values)
+        count = Counter(transferable_id for transferable_id, _ in sent)
+        size: Counter[uuid.UUID] = Counter()
+        for transferable_id, length in sent:
+            size[transferable_id] += length
+        _count_sent(session, count, size, now)
+        for ids in chunks(revocations):
+            session.execute(
+                update(RevocationRow)
+                .where(RevocationRow.id.in_(ids))
+                .values(sent_at=now)
+                .execution_options(synchronize_session=False)
+            )
+        return refresh_states(session, count.keys(), now)
 
     def mark_missing(self, lost: PendingRange) -> None:
         """Record that a range's bytes are gone: its transferable can never be whole."""

@@ -207,15 +207,18 @@ class Sender(Service):
     def _note_sent(self, load: Load) -> None:
         now = self._last_sent = self._now()
         self._watch.sent(load)
-        with self._installation.database.write() as session:
-            set_time(session, LAST_PACKET_SENT_AT, now)
         ranges = [item.id for item in load.ranges]
-        if load.again:
-            self._queue.mark_sent_again(ranges, now)
-            return
         revocations = [row for row, _ in load.revocations]
-        changed = self._queue.mark_sent(ranges, revocations, now, repeats=self._repeats)
-        self._history.mark_told([entry.id for entry in load.history], now)
+        changed: dict[uuid.UUID, OutgoingState] = {}
+        # A power cut that undoes this has everything sent once more.
+        with self._installation.database.write(durable=False) as session:
+            if load.again:
+                self._queue.mark_sent_again(session, ranges, now)
+            else:
+                repeats = self._repeats
+                changed = self._queue.mark_sent(session, ranges, revocations, now, repeats=repeats)
+                self._history.mark_told(session, [entry.id for entry in load.history], now)
+            set_time(session, LAST_PACKET_SENT_AT, now)
         for transferable_id, state in changed.items():
             if state is OutgoingState.SUCCESS:
                 logger.info("transferable {} sent", transferable_id)

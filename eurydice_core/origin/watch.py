@@ -64,7 +64,7 @@ class SenderWatch:
         if now - self._recorded_at < RECORD_EVERY:
             return
         place = self._leases.place(SENDER)
-        with self._database.write() as session:
+        with self._database.write(durable=False) as session:
             set_note(session, SENDER, place, self._noted())
         self._recorded_at = now
 
