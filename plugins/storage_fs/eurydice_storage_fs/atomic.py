@@ -15,6 +15,8 @@ __all__ = ["AtomicFile"]
 
 CHECK_EVERY = 2**20
 """Bytes between looks at the free space."""
+SLOW = 16
+"""Whoever begins with less than this part of a block is slow, or has no more."""
 
 
 class AtomicFile:
@@ -29,6 +31,7 @@ class AtomicFile:
         """Gathers small writes, which cost more than they carry."""
         self._filled = 0
         self._is_direct = False
+        self._is_slow = False
         flags = os.O_WRONLY | os.O_CLOEXEC
         with tree.errors("write"):
             if tree.unnamed_files:
@@ -44,6 +47,12 @@ class AtomicFile:
         if self._respects_floor:
             self._look(len(rest))
         if self._block is None:
+            if self._is_slow or len(rest) < self._tree.blocks.size // SLOW:
+                # Hundreds of slow writers at once would have hundreds of blocks filling up.
+                self._is_slow = True
+                with self._tree.errors("write"):
+                    write_all(self._descriptor, rest)
+                return
             self._block = self._tree.blocks.take()
         while rest:
             count = min(len(rest), len(self._block) - self._filled)

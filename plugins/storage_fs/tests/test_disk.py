@@ -272,3 +272,17 @@ def test_pieces_take_no_room_before_they_come(root: Path, storage: FileStorage) 
 def test_wrong_settings_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate(bad)
+
+
+def test_slow_writers_hold_no_memory_however_many_they_are(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage._tree.blocks, "take", None)  # nobody may ask for a block
+    content = [bytes([number]) * 50_000 for number in range(60)]
+    with storage.write("slow") as writer:
+        for piece in content:
+            writer.write(piece)
+        writer.write(b"x" * MIB)
+    assert b"".join(storage.read("slow", 0, 1000)) == content[0][:1000]
+    monkeypatch.undo()
+    assert b"".join(storage.read("slow")) == b"".join(content) + b"x" * MIB
