@@ -6,13 +6,17 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from eurydice_core.db.tables import Base, User, json_map, text_enum
 from eurydice_core.model.states import IncomingState
 
-__all__ = ["IncomingTransferable", "OriginProfile", "ReceivedExtent", "file_key"]
+__all__ = ["GONE_SQL", "IncomingTransferable", "OriginProfile", "ReceivedExtent", "file_key"]
+
+
+GONE_SQL = "state NOT IN ('ONGOING', 'SUCCESS')"
+"""States whose data nobody can fetch any more."""
 
 
 def file_key(transferable_id: uuid.UUID) -> str:
@@ -73,6 +77,19 @@ class IncomingTransferable(Base):
         Index(None, "created_at", "id"),
         Index(None, "profile", "sha1"),
         Index(None, "state", "finished_at"),
+        Index(
+            "ix_incoming_transferables_purge",
+            "id",
+            postgresql_where=text(f"stored AND NOT repairable AND {GONE_SQL}"),
+            sqlite_where=text(f"stored = 1 AND repairable = 0 AND {GONE_SQL}"),
+        ),
+        Index(
+            "ix_incoming_transferables_repair",
+            "finished_at",
+            "id",
+            postgresql_where=text("repairable"),
+            sqlite_where=text("repairable = 1"),  # as queries say it: SQLite compares the words
+        ),
     )
 
     @property

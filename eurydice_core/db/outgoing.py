@@ -73,6 +73,12 @@ class OutgoingTransferable(Base):
         Index(None, "user_id", "sha1"),
         Index(None, "state", "state_changed_at"),
         Index(
+            "ix_outgoing_transferables_uploads",
+            "received_at",
+            postgresql_where=text("submission_succeeded_at IS NULL"),
+            sqlite_where=text("submission_succeeded_at IS NULL"),
+        ),
+        Index(
             "ix_outgoing_transferables_announce",
             "announce_at",
             postgresql_where=text("announce_at IS NOT NULL"),
@@ -142,9 +148,10 @@ class OutgoingRange(Base):
         ),
         Index(
             "ix_outgoing_ranges_done",
+            "state",
             "finished_at",
             postgresql_where=text("stored AND state != 'PENDING'"),
-            sqlite_where=text("stored AND state != 'PENDING'"),
+            sqlite_where=text("stored = 1 AND state != 'PENDING'"),
         ),
     )
 

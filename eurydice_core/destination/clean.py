@@ -17,6 +17,7 @@ from eurydice_core.leases import CLEANER
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import IncomingState
 from eurydice_core.orphans import Orphans
+from eurydice_core.removal import remove_each
 from eurydice_core.service import Service
 
 __all__ = ["DestinationCleaner"]
@@ -48,14 +49,12 @@ class DestinationCleaner(Service):
         """
         if not self._installation.leases.take(CLEANER):
             return False
-        counts = (
-            self.expire(),
-            self.give_up_stale(),
-            self.end_repairs(),
-            self.purge(),
-            self.trim(),
-            self._orphans.remove_some(),
-        )
+        counts = [self.expire(), self.give_up_stale(), self.end_repairs()]
+        try:
+            counts.append(self.purge())
+        finally:  # a storage that is away holds no record up
+            counts.append(self.trim())
+        counts.append(self._orphans.remove_some())
         return max(counts) >= BATCH
 
     def expire(self) -> int:
@@ -97,16 +96,14 @@ class DestinationCleaner(Service):
     def purge(self) -> int:
         """Free the storage of what is gone; a crash may have left some."""
         ids = purgeable(self._installation, BATCH)
-        for id in ids:
-            purge(self._installation, id)
-        return len(ids)
+        return len(remove_each(ids, lambda id: purge(self._installation, id)))
 
     def trim(self) -> int:
         """Forget transfers that ended long ago."""
         limit = self._now() - self._trim_after
         old = (
             select(Row.id)
-            .where(Row.state.in_(GONE), Row.finished_at < limit, ~Row.stored)
+            .where(Row.state.in_(GONE), Row.finished_at < limit, ~Row.stored, ~Row.repairable)
             .limit(BATCH)
         )
         with self._installation.database.write() as session:

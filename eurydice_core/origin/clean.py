@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from loguru import logger
-from sqlalchemy import and_, delete, exists, or_, select, tuple_, update
+from sqlalchemy import and_, delete, exists, literal_column, or_, select, tuple_, update
 
 from eurydice_core.db.admission import UploadReservation
 from eurydice_core.db.facts import LAST_CLEANED_AT, set_time
@@ -19,12 +19,14 @@ from eurydice_core.db.outgoing import (
     RevocationRow,
     range_key,
 )
+from eurydice_core.errors import StorageError
 from eurydice_core.installation import Installation
 from eurydice_core.leases import CLEANER
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.orphans import Orphans
+from eurydice_core.removal import remove_each
 from eurydice_core.service import Service
 
 __all__ = ["OriginCleaner"]
@@ -56,14 +58,12 @@ class OriginCleaner(Service):
         """
         if not self._installation.leases.take(CLEANER):
             return False
-        counts = (
-            self.end_dead_uploads(),
-            self.end_dead_reservations(),
-            self.free(),
-            self.trim(),
-            self.forget_keys(),
-            self._orphans.remove_some(),
-        )
+        counts = [self.end_dead_uploads(), self.end_dead_reservations(), self.forget_keys()]
+        try:
+            counts.append(self.free())
+        finally:  # a storage that is away holds no record up
+            counts.append(self.trim())
+        counts.append(self._orphans.remove_some())
         return max(counts) >= BATCH
 
     def end_dead_uploads(self) -> int:
@@ -101,22 +101,13 @@ class OriginCleaner(Service):
     def free(self) -> int:
         """Delete data that was sent and kept long enough, or that will never be sent."""
         row = OutgoingRange
-        limit = self._now() - self._retain
-        done = select(row).where(
-            row.stored,
-            or_(
-                and_(row.state == RangeState.TRANSFERRED, row.sends_left == 0, row.sent_at < limit),
-                row.state.in_((RangeState.CANCELED, RangeState.ERROR)),
-            ),
-        )
-        with self._installation.database.read() as session:
-            ranges = session.scalars(done.limit(BATCH)).all()
+        ranges = self._done()
         if not ranges:
             return 0
         with self._installation.database.write() as session:
             # A power cut may undo what the sender noted, but nothing before a durable commit.
             set_time(session, LAST_CLEANED_AT, self._now())
-        self._installation.storage.delete([item.key for item in ranges if not item.inline])
+        ranges = self._delete(ranges)
         inline = [item.transferable_id for item in ranges if item.inline]
         with self._installation.database.write() as session:
             session.execute(
@@ -131,6 +122,37 @@ class OriginCleaner(Service):
                 .execution_options(synchronize_session=False)
             )
         return len(ranges)
+
+    def _done(self) -> list[OutgoingRange]:
+        """Return ranges whose bytes nobody needs, the oldest of each sort first."""
+        row = OutgoingRange
+        limit = self._now() - self._retain
+        kept_long = and_(
+            row.state == RangeState.TRANSFERRED,
+            row.finished_at < limit,  # which was no later; it is what the index knows
+            row.sent_at < limit,
+            row.sends_left == 0,
+        )
+        never_sent = row.state.in_((RangeState.CANCELED, RangeState.ERROR))
+        # Written out, not bound: a partial index serves only where its condition is seen.
+        stored = [row.stored, row.state != literal_column("'PENDING'")]
+        found: list[OutgoingRange] = []
+        with self._installation.database.read() as session:
+            for sort in (kept_long, never_sent):
+                query = select(row).where(*stored, sort).order_by(row.finished_at)
+                found += session.scalars(query.limit(BATCH - len(found)))
+        return found
+
+    def _delete(self, ranges: list[OutgoingRange]) -> list[OutgoingRange]:
+        """Delete what the storage has of ranges; return those of which nothing is left."""
+        storage = self._installation.storage
+        try:
+            storage.delete([item.key for item in ranges if not item.inline])
+        except StorageError:  # one of them may be to blame
+            inline = [item for item in ranges if item.inline]
+            others = [item for item in ranges if not item.inline]
+            return inline + remove_each(others, lambda item: storage.delete([item.key]))
+        return ranges
 
     def trim(self) -> int:
         """Forget transfers that ended long ago and left nothing to say or to delete."""

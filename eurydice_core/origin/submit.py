@@ -7,6 +7,7 @@ the digests of the whole appear together.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,10 +15,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from loguru import logger
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.accounts import Account
-from eurydice_core.db.outgoing import range_key
+from eurydice_core.db.admission import UploadReservation
+from eurydice_core.db.outgoing import OutgoingTransferable, range_key
 from eurydice_core.errors import (
     EurydiceError,
     InvalidRequest,
@@ -102,6 +105,7 @@ class Submission:
         self._open: ExitStack | None = None
         self._writer: ObjectWriter | None = None
         self._start = 0
+        self._noted_at = time.monotonic()
         self._threads: ThreadPoolExecutor | None = None
         self.room: Reservation | None = None
         """Of a user with a quota: what this upload may take of it."""
@@ -143,6 +147,7 @@ class Submission:
         """
         view = memoryview(data)
         self._check_length(self._received + len(view))
+        self._note_progress()
         hashed = self._hash(view)
         rest = view
         while len(rest):
@@ -221,6 +226,17 @@ class Submission:
             raise TooLarge(self._limit)
         if self.room is not None:
             self.room.cover(received)
+
+    def _note_progress(self) -> None:
+        """Say now and then that a slow upload lives: its records are all the cleaner has."""
+        now = time.monotonic()
+        if now - self._noted_at < self._installation.settings.cleaner.upload_timeout / 4:
+            return
+        self._noted_at, moment = now, datetime.now(UTC)
+        row, held = OutgoingTransferable, UploadReservation
+        with self._installation.database.write(durable=False) as session:
+            session.execute(update(row).where(row.id == self.id).values(received_at=moment))
+            session.execute(update(held).where(held.id == self.id).values(created_at=moment))
 
     def _check_end(self) -> None:
         if self._upload.size is not None and self._received != self._upload.size:

@@ -148,6 +148,24 @@ def upgrade() -> None:
             batch_op.f("ix_incoming_transferables_profile_sha1"), ["profile", "sha1"], unique=False
         )
         batch_op.create_index(
+            "ix_incoming_transferables_purge",
+            ["id"],
+            unique=False,
+            postgresql_where=sa.text(
+                "stored AND NOT repairable AND state NOT IN ('ONGOING', 'SUCCESS')"
+            ),
+            sqlite_where=sa.text(
+                "stored = 1 AND repairable = 0 AND state NOT IN ('ONGOING', 'SUCCESS')"
+            ),
+        )
+        batch_op.create_index(
+            "ix_incoming_transferables_repair",
+            ["finished_at", "id"],
+            unique=False,
+            postgresql_where=sa.text("repairable"),
+            sqlite_where=sa.text("repairable = 1"),
+        )
+        batch_op.create_index(
             batch_op.f("ix_incoming_transferables_state_finished_at"),
             ["state", "finished_at"],
             unique=False,
@@ -174,6 +192,20 @@ def downgrade() -> None:
     op.drop_table("received_extents")
     with op.batch_alter_table("incoming_transferables", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_state_finished_at"))
+        batch_op.drop_index(
+            "ix_incoming_transferables_repair",
+            postgresql_where=sa.text("repairable"),
+            sqlite_where=sa.text("repairable = 1"),
+        )
+        batch_op.drop_index(
+            "ix_incoming_transferables_purge",
+            postgresql_where=sa.text(
+                "stored AND NOT repairable AND state NOT IN ('ONGOING', 'SUCCESS')"
+            ),
+            sqlite_where=sa.text(
+                "stored = 1 AND repairable = 0 AND state NOT IN ('ONGOING', 'SUCCESS')"
+            ),
+        )
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_profile_sha1"))
         batch_op.drop_index(batch_op.f("ix_incoming_transferables_created_at_id"))
 

@@ -152,6 +152,13 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
+            "ix_outgoing_transferables_uploads",
+            ["received_at"],
+            unique=False,
+            postgresql_where=sa.text("submission_succeeded_at IS NULL"),
+            sqlite_where=sa.text("submission_succeeded_at IS NULL"),
+        )
+        batch_op.create_index(
             batch_op.f("ix_outgoing_transferables_user_id_sha1"), ["user_id", "sha1"], unique=False
         )
 
@@ -248,10 +255,10 @@ def upgrade() -> None:
     with op.batch_alter_table("outgoing_ranges", schema=None) as batch_op:
         batch_op.create_index(
             "ix_outgoing_ranges_done",
-            ["finished_at"],
+            ["state", "finished_at"],
             unique=False,
             postgresql_where=sa.text("stored AND state != 'PENDING'"),
-            sqlite_where=sa.text("stored AND state != 'PENDING'"),
+            sqlite_where=sa.text("stored = 1 AND state != 'PENDING'"),
         )
         batch_op.create_index(
             "ix_outgoing_ranges_kept",
@@ -348,7 +355,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_outgoing_ranges_done",
             postgresql_where=sa.text("stored AND state != 'PENDING'"),
-            sqlite_where=sa.text("stored AND state != 'PENDING'"),
+            sqlite_where=sa.text("stored = 1 AND state != 'PENDING'"),
         )
 
     op.drop_table("outgoing_ranges")
@@ -366,6 +373,11 @@ def downgrade() -> None:
     op.drop_table("outgoing_waiting")
     with op.batch_alter_table("outgoing_transferables", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_user_id_sha1"))
+        batch_op.drop_index(
+            "ix_outgoing_transferables_uploads",
+            postgresql_where=sa.text("submission_succeeded_at IS NULL"),
+            sqlite_where=sa.text("submission_succeeded_at IS NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_state_state_changed_at"))
         batch_op.drop_index(batch_op.f("ix_outgoing_transferables_created_at_id"))
         batch_op.drop_index(
