@@ -8,6 +8,7 @@ from typing import Any
 from s3fs import S3FileSystem
 
 from eurydice_core.errors import ConfigurationError
+from eurydice_storage_minio.http import BoundedSession
 from eurydice_storage_minio.settings import Settings
 from eurydice_storage_minio.storage import S3Storage
 
@@ -42,16 +43,16 @@ def _connect(settings: Settings, endpoint_url: str | None) -> S3FileSystem:
         client_kwargs=_client_options(settings),
         config_kwargs={
             "signature_version": "s3v4",  # else URLs are signed in an older way few servers take
+            "http_session_cls": BoundedSession,
             "connect_timeout": settings.connect_timeout,
             "read_timeout": settings.read_timeout,
             "max_pool_connections": CONNECTIONS,
             "retries": {"mode": "standard", "total_max_attempts": settings.retries + 1},
-            "s3": {"addressing_style": settings.addressing},
+            "s3": _dialect(settings),
             # Many servers do not know the checksums newer clients send unasked.
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
         },
-        fixed_upload_size=True,
         # Other processes change the bucket, too: no listing may come from memory, and
         # no connection from another storage with the same settings.
         use_listings_cache=False,
@@ -59,6 +60,13 @@ def _connect(settings: Settings, endpoint_url: str | None) -> S3FileSystem:
     )
     filesystem.retries = TRIES_OF_A_BODY
     return filesystem
+
+
+def _dialect(settings: Settings) -> dict[str, Any]:
+    dialect: dict[str, Any] = {"addressing_style": settings.addressing}
+    if not settings.sign_payload:
+        dialect["payload_signing_enabled"] = False
+    return dialect
 
 
 def _client_options(settings: Settings) -> dict[str, Any]:

@@ -58,8 +58,9 @@ class Settings(PluginSettings):
     expiration_days: int | None = Field(
         default=None,
         ge=1,
-        description="Days after which the server deletes an object by itself, set when the"
-        " bucket is made here. Give it more than any file is kept: it knows nothing of ours.",
+        description="Days after which the server deletes an object by itself; a rule of the"
+        " bucket that is brought up to date when a service starts. Give it more than any file"
+        " waits or is kept: the server knows nothing of ours.",
     )
     part_size: Size = Field(
         default=64 * 2**20,
@@ -68,12 +69,27 @@ class Settings(PluginSettings):
         description="Most bytes of an object sent in one request; what is longer goes in"
         " parts. A write holds as much in memory.",
     )
+    parallel_parts: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Parts a process sends at the same time; it holds as many in memory.",
+    )
+    sign_payload: bool = Field(
+        default=True,
+        description="Whether bytes sent without TLS are part of the signature, so that nobody on"
+        " the way can change them; without it they cost half the processor time.",
+    )
     connect_timeout: Seconds = Field(
         default=5.0, gt=0, description="How long to wait for a connection."
     )
     read_timeout: Seconds = Field(default=60.0, gt=0, description="How long to wait for an answer.")
     retries: int = Field(
-        default=2, ge=0, le=20, description="How often a request that failed is tried again."
+        default=4,
+        ge=0,
+        le=20,
+        description="How often a request is tried again after a time-out, a broken connection or"
+        " an error of the server, each time after a longer, random wait.",
     )
     presigned_downloads: bool = Field(
         default=False,
