@@ -15,7 +15,7 @@ __all__ = ["AtomicFile"]
 
 CHECK_EVERY = 2**20
 """Bytes between looks at the free space."""
-SLOW = 16
+SLOW = 8
 """Whoever begins with less than this part of a block is slow, or has no more."""
 
 
