@@ -63,6 +63,8 @@ class Ingest:
             arrivals = self._store(packet)
             ended = self._write_down(packet, arrivals)
         for arrival in arrivals:
+            if arrival.is_late:
+                continue
             if arrival.outcome.is_final:
                 part = arrival.part
                 self._tell(part.id, part.name, arrival.outcome, arrival.reason)
@@ -200,7 +202,9 @@ class Ingest:
             profiles = {part.profile for part in packet.parts}
             profiles |= {revocation.profile for revocation in packet.revocations}
             ensure_profiles(session, profiles, now)
-            insert_new(session, [arrival for arrival in arrivals if arrival.is_new], now)
+            made = insert_new(session, [arrival for arrival in arrivals if arrival.is_new], now)
+            for arrival in arrivals:
+                arrival.is_late = arrival.is_settled and arrival.part.id not in made
             ended = [
                 arrival.part.id
                 for arrival in arrivals

@@ -53,6 +53,8 @@ class Arrival:
     state: AssemblyState | None = None
     outcome: IncomingState = IncomingState.ONGOING
     reason: str | None = None
+    is_late: bool = False
+    """Whether another receiver has put all of it away meanwhile."""
 
     @property
     def is_whole(self) -> bool:
@@ -105,14 +107,19 @@ def ensure_profiles(session: Session, profiles: Iterable[bytes], now: datetime) 
         session.execute(upsert(session, OriginProfile).on_conflict_do_nothing(), values)
 
 
-def insert_new(session: Session, arrivals: Sequence[Arrival], now: datetime) -> None:
-    """Make the rows of transferables seen for the first time, all with one statement.
+def insert_new(session: Session, arrivals: Sequence[Arrival], now: datetime) -> set[uuid.UUID]:
+    """Make the rows of transferables seen for the first time; return which are.
 
     A row that another receiver made meanwhile stays as it is.
     """
     values = [_new_row(arrival, now) for arrival in arrivals]
-    if values:
-        session.execute(upsert(session, IncomingTransferable).on_conflict_do_nothing(), values)
+    if not values:
+        return set()
+    table = IncomingTransferable
+    made = session.scalars(
+        upsert(session, table).on_conflict_do_nothing().returning(table.id), values
+    )
+    return set(made)
 
 
 def update_row(session: Session, arrival: Arrival, now: datetime) -> bool:

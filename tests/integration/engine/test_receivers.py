@@ -12,6 +12,7 @@ from eurydice_core.db.exclusive import exclusively
 from eurydice_core.destination.ingest import Ingest
 from eurydice_core.destination.spool import spool_alone
 from eurydice_core.errors import ServiceError
+from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import IncomingState
 from eurydice_core.protocol.packet import open_packet
 
@@ -76,3 +77,20 @@ def test_second_receiver_at_one_spool_is_refused(tmp_path):
         pytest.fail("it must not get here")
     with spool_alone(tmp_path / "spool"):
         pass
+
+
+def test_small_file_that_came_to_both_is_told_once(sides, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        type(sides.destination.events), "tell", lambda _, kind, **facts: told.append(kind)
+    )
+    sides.submit(b"small")
+    packet = open_packet(sides.send()[0], sides.origin.seal_key)
+    told.clear()
+    one, other = Ingest(sides.destination), Ingest(sides.destination)
+    before = one._store(packet)  # both saw that it is new
+    other.packet(packet)
+    ended = one._write_down(packet, before)
+    assert [arrival.is_late for arrival in before] == [True]
+    assert ended == []
+    assert told == [EventKind.RECEIVED]
