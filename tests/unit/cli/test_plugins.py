@@ -101,4 +101,4 @@ def test_every_key_of_every_plugin_is_described(eurydice):
 def test_a_plugin_that_is_not_installed_is_answered_with_those_that_are(eurydice):
     code, _, err = eurydice("plugins", "show", "storage_ftp")
     assert code == 1
-    assert "no plugin called 'storage_ftp'; installed: auth_basic, " in err
+    assert "no plugin called 'storage_ftp'; installed: admin, auth_basic, " in err
