@@ -70,10 +70,11 @@ class Settings(PluginSettings):
         " parts. A write holds as much in memory.",
     )
     parallel_parts: int = Field(
-        default=4,
+        default=2,
         ge=1,
         le=64,
-        description="Parts a process sends at the same time; it holds as many in memory.",
+        description="Parts a process sends at the same time, and holds in memory. More may pay"
+        " where the server is far away.",
     )
     sign_payload: bool = Field(
         default=True,
