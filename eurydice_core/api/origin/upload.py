@@ -29,6 +29,8 @@ CONTENT_TYPE: Final = "application/octet-stream"
 BATCH: Final = 2**20  # bytes; large enough that changing threads costs nothing beside them
 
 BATCH_SECONDS: Final = 5.0
+AT_ONCE: Final = 64 * 1024
+"""Bytes; less is hashed sooner than it is handed to a thread."""
 OVERHEAD: Final = 100  # bytes of memory that a chunk takes besides its own
 
 Batch = Sequence[bytes]
@@ -74,13 +76,20 @@ async def receive_body(
     try:
         first = await body.batch(hold=settings.inline_size)
         if body.is_over and sum(map(len, first)) <= settings.inline_size:
-            queued = submission.finish_with(b"".join(first))
-            return await asyncio.shield(asyncio.wrap_future(queued))
+            return await _finish_with(b"".join(first), submission, threads)
         await _write_all(first, body, submission, threads)
         return await threads.run(submission.finish)
     except BaseException as error:
         await _give_up(submission, threads, _reason(error))
         raise
+
+
+async def _finish_with(content: bytes, submission: Submission, threads: Threads) -> Outgoing:
+    if submission.room is None and len(content) <= AT_ONCE:
+        queued = submission.finish_with(content)
+    else:  # asking the quota may take a while, and so does hashing
+        queued = await threads.run(submission.finish_with, content)
+    return await asyncio.shield(asyncio.wrap_future(queued))
 
 
 async def _write_all(batch: Batch, body: _Body, submission: Submission, threads: Threads) -> None:

@@ -24,6 +24,12 @@ def rows(bench, table=OutgoingTransferable):
         return session.scalars(select(table)).all()
 
 
+def lasting(response):
+    """Return what does not depend on how long ago the upload began."""
+    body = response.json()
+    return {key: body[key] for key in body if key not in ("speed", "estimated_finish_date")}
+
+
 def sf(data):
     return f":{base64.b64encode(data).decode()}:"
 
@@ -70,7 +76,7 @@ def test_an_upload_that_is_repeated_is_taken_once(origin, content):
     first = origin.upload(content, Idempotency_Key='"k"', Metadata_Name="a")
     again = origin.upload(content, Idempotency_Key='"k"', Metadata_Name="a")
     assert (first.status_code, again.status_code) == (201, 201)
-    assert again.json() == first.json()
+    assert lasting(again) == lasting(first)
     assert "idempotency-replayed" not in first.headers
     assert again.headers["idempotency-replayed"] == "true"
     assert len(rows(origin)) == 1
@@ -186,6 +192,5 @@ def test_small_files_are_kept_in_the_database_and_larger_ones_are_not(make_bench
 def test_what_an_upload_answers_is_what_is_kept_of_it(make_bench):
     for inline_size in (0, 1000):
         bench = make_bench(Side.ORIGIN, upload={"inline_size": inline_size})
-        answer = bench.upload(CONTENT, Metadata_Name="a", Metadata_More="b").json()
-        found = bench.get(f"{LIST}{answer['id']}/").json()
-        assert found == answer
+        answer = lasting(bench.upload(CONTENT, Metadata_Name="a", Metadata_More="b"))
+        assert lasting(bench.get(f"{LIST}{answer['id']}/")) == answer
