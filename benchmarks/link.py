@@ -27,6 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from eurydice_core.model.quantities import parse_size
@@ -35,7 +36,7 @@ from eurydice_core.protocol.packet import PacketBuilder, open_packet
 from eurydice_transport_udp import Settings, UdpTransport
 
 KEY = bytes(32)
-RATES = (1000, 4000, 0)
+RATES = (1000, 4000, 8500, 0)
 MTUS = (1500, 9000)
 REPAIRS = (0, 10)
 LEAST_SECONDS = 2.0
@@ -186,7 +187,7 @@ def transport(case: argparse.Namespace) -> UdpTransport:
 
 
 def send_packets(case: argparse.Namespace) -> dict[str, Any]:
-    data = os.urandom(case.size)
+    data = np.frombuffer(os.urandom(case.size), np.uint8)
     part = TransferablePart(
         id=uuid.uuid4(),
         profile=bytes(8),
@@ -212,7 +213,8 @@ def send_packets(case: argparse.Namespace) -> dict[str, Any]:
                 buffer=buffers[number % 2],
             )
             buffers[number % 2] = builder.buffer
-            builder.slots[0][:] = data
+            # Other threads go on meanwhile, as they do while a storage is read.
+            np.copyto(np.frombuffer(builder.slots[0], np.uint8), data)
             packet = builder.sealed(KEY)
             if flight:
                 flight.result()

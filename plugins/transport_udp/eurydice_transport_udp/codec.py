@@ -59,7 +59,7 @@ class Leopard(Codec):
     def span(self, symbol_size: int) -> int:
         """Return what keeps all rows of a call in a core's cache; symbols do not matter to it."""
         del symbol_size
-        return 4_096
+        return 6_144
 
     def encode(self, rows: Sequence[bytes], m: int) -> list[bytes]:
         """Encode whatever blocks the rows are of."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from struct import Struct
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from eurydice_transport_udp.wire import FACTS_SIZE, HEADER_SIZE, Bytes, pack_fac
 __all__ = ["CALL_BYTES", "PacketEncoder"]
 
 CALL_BYTES = 65_507  # the largest message of UDP over IPv4, which the kernel then cuts up
-STAGE_BYTES = 1 << 18  # built at once: enough for numpy to be fast, and it stays in the cache
+STAGE_BYTES = 1 << 19  # built at once: enough for numpy to be fast, and it stays in the cache
 
 
 class PacketEncoder:
@@ -24,6 +26,7 @@ class PacketEncoder:
         self._plan = plan
         self._codec = codec
         self._instance = instance
+        self._repair: Bytes = np.empty(0, np.uint8)
 
     def layout(self, number: int, length: int) -> Layout:
         """Return how a packet would be cut.
@@ -42,7 +45,8 @@ class PacketEncoder:
         size = layout.symbol_size
         data = memoryview(packet).cast("B")
         stage = self._stage(layout)
-        repair = np.empty((layout.m, layout.blocks * size), np.uint8)
+        row_bytes = layout.blocks * size
+        repair = self._room(layout.m * row_bytes).reshape(layout.m, row_bytes)
         encoding = self._encode(layout, data, repair)
         batches = -(-layout.sources // len(stage))
         spans = len(self._spans(layout)) if layout.m else 0
@@ -58,6 +62,12 @@ class PacketEncoder:
             symbols = flat[first : first + len(stage)]
             stage[: len(symbols), HEADER_SIZE:] = symbols
             yield numbered(stage[: len(symbols)], layout.first_repair + first)
+
+    def _room(self, size: int) -> Bytes:
+        """Return memory for the repair of one packet: that of the one before, if it is enough."""
+        if len(self._repair) < size:
+            self._repair = np.empty(size, np.uint8)
+        return self._repair[:size]
 
     def _stage(self, layout: Layout) -> Bytes:
         stride = HEADER_SIZE + layout.symbol_size
@@ -76,15 +86,24 @@ class PacketEncoder:
     def _encode(self, layout: Layout, data: memoryview, repair: Bytes) -> Iterator[None]:
         """Fill in one span of the rows of repair after the other."""
         row_bytes = layout.blocks * layout.symbol_size
-        starts = range(0, layout.k * row_bytes, row_bytes)
+        whole = len(data) // row_bytes
         for span in self._spans(layout):
             width = span.stop - span.start
-            rows = [bytes(data[at + span.start : at + span.stop]) for at in starts]
-            if len(rows[-1]) < width:  # nothing is sent for what is behind the end of the packet
-                rows = [row.ljust(width, b"\0") for row in rows]
+            rows = cutter(whole, row_bytes, width).unpack_from(data, span.start) if whole else ()
+            if whole < layout.k:  # zeros that are not sent make the last row as long as the others
+                last = bytes(data[whole * row_bytes :][span])
+                rows = (*rows, last.ljust(width, b"\0"))
             for row, encoded in zip(repair, self._codec.encode(rows, layout.m), strict=True):
                 row[span] = np.frombuffer(encoded, np.uint8)
+            del rows  # so that the next ones take the same memory, which is in the cache
             yield
+
+
+@lru_cache(maxsize=16)
+def cutter(rows: int, row_bytes: int, width: int) -> Struct:
+    """Return what cuts the same stretch out of each row, all in one call."""
+    skipped = f"{row_bytes - width}x"
+    return Struct(skipped.join([f"{width}s"] * rows))
 
 
 def fill(symbols: Bytes, data: memoryview) -> None:
