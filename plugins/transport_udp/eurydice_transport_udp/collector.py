@@ -28,7 +28,7 @@ MAX_PENDING_EVENTS = 1000
 NICENESS = -10  # others can wait
 FEW_MESSAGES = 4
 NAP_BYTES_PER_SECOND = 20e9  # several times what any link brings
-LONGEST_NAP = 300e-6
+LONGEST_NAP = 1500e-6
 SHORTEST_NAP = 50e-6
 EVENT = struct.Struct("=BHI32s")
 EVENT_BYTES = EVENT.size + 512
