@@ -244,10 +244,10 @@ class Pages:
 
 
 def test_web_plugins_answer_below_their_paths(make_bench):
-    plugins = (("home", Pages("home", "/")), ("admin", Pages("admin", "/admin")))
-    bench = make_bench(Side.ORIGIN, plugins=plugins, web={"plugins": ["home", "admin"]})
-    assert bench.get("/admin/x").text == "admin Eurydice origin API"
-    assert bench.get("/admin/").text == "admin Eurydice origin API"
+    plugins = (("home", Pages("home", "/")), ("desk", Pages("desk", "/desk")))
+    bench = make_bench(Side.ORIGIN, plugins=plugins, web={"plugins": ["home", "desk"]})
+    assert bench.get("/desk/x").text == "desk Eurydice origin API"
+    assert bench.get("/desk/").text == "desk Eurydice origin API"
     assert bench.get("/").text == "home Eurydice origin API"
     assert bench.get("/anything/else").text == "home Eurydice origin API"
     assert bench.get("/api/v1/nothing").status_code == 404
