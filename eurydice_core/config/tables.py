@@ -104,7 +104,8 @@ class ApiSettings(Table):
         default=("127.0.0.0/8", "::1/128"),
         validate_default=True,
         description="Addresses or networks that may read `/metrics`, and the reasons of `/readyz`,"
-        " without saying who they are; everybody else needs an account with the metrics permission.",
+        " without saying who they are; everybody else needs an account with the metrics"
+        " permission.",
     )
     metrics_users: int = Field(
         default=50,

@@ -277,6 +277,7 @@ def until(stream: StreamRecord) -> str:
 
 
 def moment(text: str | None) -> datetime | None:
+    """Return a point in time as it was noted, if any was."""
     return datetime.fromisoformat(text) if text else None
 
 

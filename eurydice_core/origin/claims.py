@@ -23,7 +23,6 @@ from eurydice_core.origin.state import chunks
 __all__ = ["Claims"]
 
 
-
 class Claims:
     """What this sender has on its way, and who else sends."""
 
