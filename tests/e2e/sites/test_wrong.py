@@ -43,7 +43,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_at_the_origin_refuses_the_upload_and_keeps_nothing_of_it(
     make_sites, tools, small_disk
 ):
-    sites = make_sites(origin={"STORAGE__ROOT": str(small_disk / "data")})
+    sites = make_sites(origin={"STORAGE__ROOT": str(small_disk / "data"), "STORAGE__MIN_FREE": "0"})
     sites.origin.start()
     sender = sites.origin.client("alice")
     with sender:
@@ -66,7 +66,9 @@ def test_a_full_disk_at_the_origin_refuses_the_upload_and_keeps_nothing_of_it(
 def test_a_full_disk_at_the_destination_is_waited_for_and_nothing_is_lost(
     make_sites, tools, small_disk
 ):
-    sites = make_sites(destination={"STORAGE__ROOT": str(small_disk / "data")})
+    sites = make_sites(
+        destination={"STORAGE__ROOT": str(small_disk / "data"), "STORAGE__MIN_FREE": "0"}
+    )
     sites.origin.start()
     sites.destination.start()
     ((sender, fetcher),) = sites.users(1)
