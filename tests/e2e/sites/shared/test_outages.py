@@ -58,6 +58,7 @@ def test_postgresql_restarted_under_both_sides_loses_nothing(
     check_transfer(tools, sender, fetcher, 5 * MIB, 3)
 
 
+@pytest.mark.scale
 def test_object_store_away_for_a_while_loses_nothing(make_shared_sites, tools, gate):
     quick = {"STORAGE__RETRIES": "1", "STORAGE__CONNECT_TIMEOUT": "1s"}
     sites = make_shared_sites(origin=quick, destination=quick)

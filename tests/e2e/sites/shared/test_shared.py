@@ -11,7 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.service, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.service,
+    pytest.mark.scale,
+    pytest.mark.timeout(1800),
+]
 
 FILES = int(os.environ.get("SHARED_FILES", "60"))
 """Mixed files; 2,000 take some ten minutes."""
