@@ -79,7 +79,7 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
         require_migrated(database, settings.side)
         leases = Leases(database, settings.state_dir)
         stack.callback(leases.close)
-        stack.enter_context(hold_machine(database, leases))
+        hold_machine(database, leases)
         storage = plugins.create_storage(settings.storage.plugin, settings.storage.options, context)
         try:
             storage.check()

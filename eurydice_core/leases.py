@@ -12,7 +12,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -56,6 +56,7 @@ class Leases:
             holder: on whose behalf; of this process if None.
 
         Raises:
+            ConfigurationError: `state_dir` cannot be used.
             DatabaseUnavailable: nobody can be asked.
         """
         mine = holder or self.holder
@@ -143,10 +144,16 @@ class Leases:
         """Lock a file for as long as this process lives; end the leases of those that do not."""
         if self._life is not None:
             return
-        self._directory.mkdir(exist_ok=True, mode=0o750)
         path = self._directory / str(self.holder)
-        self._life = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
-        fcntl.flock(self._life, fcntl.LOCK_EX)
+        try:
+            self._directory.mkdir(exist_ok=True, mode=0o750)
+            self._life = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+            fcntl.flock(self._life, fcntl.LOCK_EX)
+        except OSError as error:
+            raise ConfigurationError(
+                f"state_dir: cannot write {path} ({error.strerror});"
+                " give the service's user write access to it, or choose another"
+            ) from error
         self._end_the_dead()
 
     def _end_the_dead(self) -> None:
@@ -171,8 +178,7 @@ class Leases:
                 yield uuid.UUID(path.name)
 
 
-@contextmanager
-def hold_machine(database: Database, leases: Leases) -> Iterator[None]:
+def hold_machine(database: Database, leases: Leases) -> None:
     """Keep a SQLite database to the processes of one machine.
 
     Its locks and its shared memory do not reach another one: two would destroy it.
@@ -186,7 +192,6 @@ def hold_machine(database: Database, leases: Leases) -> Iterator[None]:
             " choose PostgreSQL in [database] url of both, or stop the services there"
             f" and wait {LEASE_SECONDS:g} seconds"
         )
-    yield
 
 
 def this_machine() -> uuid.UUID:

@@ -25,10 +25,14 @@ def spool_alone(directory: Path) -> Iterator[None]:
     """Keep a spool to one process: a second receiver would take its packets away.
 
     Raises:
-        ServiceError: another one has it.
+        ServiceError: another one has it, or the directory cannot be used.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (directory / "lock").open("wb") as file:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (directory / "lock").open("wb")
+    except OSError as error:
+        raise _unusable(directory, error) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -60,10 +64,7 @@ class Spool:
             left = sorted(directory.glob(f"*{SUFFIX}"))
             sizes = [path.stat().st_size for path in left]
         except OSError as error:
-            raise ServiceError(
-                f"the spool {directory} cannot be used ({error.strerror});"
-                " give the service's user write access to it"
-            ) from error
+            raise _unusable(directory, error) from error
         self._waiting: deque[tuple[Path, int]] = deque(zip(left, sizes, strict=True))
         self._size = sum(sizes)
         self._number = int(left[-1].stem) + 1 if left else 0
@@ -112,3 +113,10 @@ class Spool:
             path, size = self._waiting.popleft()
             self._size -= size
         path.unlink(missing_ok=True)
+
+
+def _unusable(directory: Path, error: OSError) -> ServiceError:
+    return ServiceError(
+        f"the spool {directory} cannot be used ({error.strerror});"
+        " give the service's user write access to it"
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from eurydice_core.link.kernel import Counters, Limits
 from eurydice_core.model.states import Side
 
-__all__ = ["Diagnosis", "Finding", "Level", "LinkFacts", "diagnose"]
+__all__ = ["Diagnosis", "Finding", "Level", "LinkFacts", "Place", "concluded", "diagnose"]
 
 DEFAULT_BACKLOG = 1000
 DEFAULT_BUDGET = 300
@@ -74,41 +74,61 @@ class Diagnosis:
         )
 
 
-def diagnose(facts: LinkFacts, limits: Limits, counters: Counters) -> Diagnosis:
-    """Look at every place on this side where datagrams can be lost, in their order."""
-    findings: list[Finding] = []
-    sound: list[str] = []
-    for place, check in CHECKS[facts.side].items():
-        if getattr(facts, NEEDED.get(place, "side")) is None:
-            continue
-        found = list(check(Case(facts, limits, counters, place)))
-        findings += found
-        if not found:
-            sound.append(place)
-    return Diagnosis(findings=findings, sound=sound)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a check looks, and what it says of what it finds there."""
 
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What one check looks at."""
-
-    facts: LinkFacts
-    limits: Limits
-    counters: Counters
     place: str
+    watched: bool
+    """Whether what was counted is of a moment ago, and not of all the time since the start."""
 
     def loss(self, what: str, *commands: str) -> Finding:
         """Return what has to be mended."""
         return Finding(level=Level.LOSS, place=self.place, what=what, commands=commands)
 
     def counted(self, what: str, *commands: str) -> Finding:
-        """Return what was lost: a loss if it was just now, and else perhaps long ago."""
-        level = Level.LOSS if self.facts.watched else Level.NOTE
-        return Finding(level=level, place=self.place, what=what, commands=commands)
+        """Return what went wrong: a loss if it was just now, and else perhaps long ago."""
+        return self.loss(what, *commands) if self.watched else self.note(what, *commands)
 
     def note(self, what: str, *commands: str) -> Finding:
         """Return what is worth knowing."""
         return Finding(level=Level.NOTE, place=self.place, what=what, commands=commands)
+
+
+def concluded(places: Iterable[tuple[str, Iterable[Finding]]]) -> Diagnosis:
+    """Return what was found in each place, and where nothing was."""
+    findings: list[Finding] = []
+    sound: list[str] = []
+    for place, of_place in places:
+        found = list(of_place)
+        findings += found
+        if not found:
+            sound.append(place)
+    return Diagnosis(findings=findings, sound=sound)
+
+
+def diagnose(facts: LinkFacts, limits: Limits, counters: Counters) -> Diagnosis:
+    """Look at every place on this side where datagrams can be lost, in their order."""
+
+    def case(place: str) -> Case:
+        return Case(
+            place=place, watched=facts.watched, facts=facts, limits=limits, counters=counters
+        )
+
+    return concluded(
+        (place, check(case(place)))
+        for place, check in CHECKS[facts.side].items()
+        if getattr(facts, NEEDED.get(place, "side")) is not None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Place):
+    """What one check looks at."""
+
+    facts: LinkFacts
+    limits: Limits
+    counters: Counters
 
     def statistics(self, *names: str) -> Iterator[tuple[str, int]]:
         """Yield the interfaces of the link for which any of these counters is not 0."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from eurydice_core.link.diagnosis import Diagnosis, Finding, Level
+from eurydice_core.link.diagnosis import Diagnosis, Finding, Place, concluded
 from eurydice_core.link.kernel import grown
 from eurydice_core.model.quantities import format_duration, format_size
 
@@ -98,35 +98,18 @@ class ReceptionFacts:
 
 def diagnose_reception(record: LinkRecord, facts: ReceptionFacts) -> Diagnosis:
     """Look at everything the receiver noted, from the link up to where files are put together."""
-    findings: list[Finding] = []
-    sound: list[str] = []
-    for place, check in CHECKS.items():
-        found = list(check(Case(record, facts, place)))
-        findings += found
-        if not found:
-            sound.append(place)
-    return Diagnosis(findings=findings, sound=sound)
+    return concluded(
+        (place, check(Case(place=place, watched=facts.watched, record=record, facts=facts)))
+        for place, check in CHECKS.items()
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Place):
     """What one check looks at."""
 
     record: LinkRecord
     facts: ReceptionFacts
-    place: str
-
-    def loss(self, what: str) -> Finding:
-        """Return what has to be mended."""
-        return Finding(level=Level.LOSS, place=self.place, what=what)
-
-    def counted(self, what: str) -> Finding:
-        """Return what went wrong: a loss if it was just now, and else perhaps long ago."""
-        return self.loss(what) if self.facts.watched else self.note(what)
-
-    def note(self, what: str) -> Finding:
-        """Return what is worth knowing."""
-        return Finding(level=Level.NOTE, place=self.place, what=what)
 
     def receiver(self, name: str) -> int:
         """Return how much the receiver counted of something."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
 from eurydice_core.db.tables import User
 from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.model.states import OutgoingState
+from eurydice_core.origin.pending import IS_PENDING
 
 __all__ = ["Backlog", "backlog", "oldest_range", "recently_ended"]
 
@@ -54,10 +55,8 @@ def backlog(session: Session) -> list[Backlog]:
 
 def oldest_range(session: Session) -> datetime | None:
     """Return when the range came that waits longest."""
-    # Written out, not bound: a partial index serves only where its condition is seen.
-    waits = OutgoingRange.state == literal_column("'PENDING'")
     return session.scalar(
-        select(OutgoingRange.created_at).where(waits).order_by(OutgoingRange.id).limit(1)
+        select(OutgoingRange.created_at).where(IS_PENDING).order_by(OutgoingRange.id).limit(1)
     )
 
 

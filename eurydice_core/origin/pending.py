@@ -18,7 +18,6 @@ from eurydice_core.model.queue import PendingRange, WaitingUser
 __all__ = ["COLUMNS", "IS_PENDING", "DatabasePending", "nobody_sends", "pending_range"]
 
 FIRST_READ, LARGEST_READ = 128, 512  # ranges; of many users, few of each are chosen
-# Written out, not bound: a partial index serves a query only where its condition is seen.
 COLUMNS: Final = (
     OutgoingRange.id,
     OutgoingRange.transferable_id,
@@ -28,6 +27,7 @@ COLUMNS: Final = (
     OutgoingRange.whole,
 )
 """What a `PendingRange` is made of, in its order: making whole rows takes five times as long."""
+# Written out, not bound: a partial index serves a query only where its condition is seen.
 IS_PENDING: ColumnElement[bool] = OutgoingRange.state == literal_column("'PENDING'")
 
 

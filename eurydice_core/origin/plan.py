@@ -83,13 +83,14 @@ class Planner:
             self._claims.let_go(load.ranges)
 
     def _choose(self, senders: set[uuid.UUID]) -> list[PendingRange]:
-        """Ask the scheduler what goes next, as much as fits into a packet, and claim it."""
+        """Claim what goes next; where other senders were faster with all of it, choose again."""
         while chosen := self._selected(senders):
             if claimed := self._claims.take(chosen, senders, again=False):
                 return _side_by_side(claimed)
-        return []  # else others were faster, and what is left is asked for again
+        return []
 
     def _selected(self, senders: set[uuid.UUID]) -> list[PendingRange]:
+        """Ask the scheduler what goes next, as much as fits into a packet."""
         chosen: list[PendingRange] = []
         size = 0
         with self._queue.pending(senders) as pending:

@@ -108,17 +108,12 @@ def _run_receiver(installation: Installation, run: Run) -> None:
     transport = installation.plugins.create_transport(
         settings.transport.plugin, settings.transport.options, installation.context
     )
-    with (
-        spool_alone(settings.state_dir / "spool"),
-        transport.receiver() as link,
-        open_intake(
-            link,
-            Spool(settings.state_dir / "spool", limits.spool_size),
-            packets=limits.buffer_packets,
-            size=limits.buffer_size,
-        ) as intake,
-    ):
-        run(Receiver(installation, intake))
+    directory = settings.state_dir / "spool"
+    with spool_alone(directory), transport.receiver() as link:
+        spool = Spool(directory, limits.spool_size)
+        sizes = {"packets": limits.buffer_packets, "size": limits.buffer_size}
+        with open_intake(link, spool, **sizes) as intake:
+            run(Receiver(installation, intake))
 
 
 def _run_cleaner(installation: Installation, run: Run) -> None:

@@ -193,6 +193,16 @@ class S3Storage(FsspecStorage, HasListing, HasPresignedUrl):
         with self.errors(key):
             return self.filesystem.call_s3(method, Bucket=self._settings.bucket, **arguments)
 
+    def pages(self, method: str, *markers: str, **arguments: Any) -> Iterator[Any]:
+        """Call a method that lists, again and again from the place that its markers tell."""
+        place: dict[str, Any] = {}
+        while True:
+            page = self.call(method, **arguments, **place)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            place = {marker: page[f"Next{marker}"] for marker in markers}
+
     def object_name(self, path: str) -> str:
         """Return a path without its bucket: what S3 calls a key."""
         return path.removeprefix(f"{self._settings.bucket}/")
@@ -256,13 +266,11 @@ class S3Storage(FsspecStorage, HasListing, HasPresignedUrl):
 
     def _listed(self, prefix: str, *, page: int = KEYS_PER_REQUEST) -> Iterator[dict[str, Any]]:
         """Yield what there is below our prefix that begins so."""
-        place: dict[str, str] = {}
-        while True:
-            answer = self.call("list_objects_v2", Prefix=self._below(prefix), MaxKeys=page, **place)
+        place = self._below(prefix)
+        for answer in self.pages(
+            "list_objects_v2", "ContinuationToken", Prefix=place, MaxKeys=page
+        ):
             yield from answer.get("Contents", [])
-            if not answer.get("IsTruncated"):
-                return
-            place = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def _remove_parts(self, place: str, keys: Iterable[str]) -> None:
         bucket = self._settings.bucket

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from eurydice_storage_minio.errors import UploadGone
 
@@ -72,23 +72,15 @@ class Uploads:
         Raises:
             UploadGone: there is no such upload any more.
         """
-        pages = self._pages("list_parts", "PartNumberMarker", Key=name, UploadId=id)
+        pages = self._storage.pages("list_parts", "PartNumberMarker", Key=name, UploadId=id)
         for page in pages:
             for part in page.get("Parts", []):
                 yield part["PartNumber"], Part(part["ETag"], part["Size"])
 
     def under_way(self, prefix: str) -> Iterator[Upload]:
         """Yield the uploads whose names begin so."""
-        pages = self._pages("list_multipart_uploads", "KeyMarker", "UploadIdMarker", Prefix=prefix)
-        for page in pages:
+        for page in self._storage.pages(
+            "list_multipart_uploads", "KeyMarker", "UploadIdMarker", Prefix=prefix
+        ):
             for found in page.get("Uploads", []):
                 yield Upload(found["Key"], found["UploadId"], found.get("Initiated"))
-
-    def _pages(self, method: str, *markers: str, **arguments: Any) -> Iterator[Any]:
-        place: dict[str, Any] = {}
-        while True:
-            page = self._storage.call(method, **arguments, **place)
-            yield page
-            if not page.get("IsTruncated"):
-                return
-            place = {marker: page[f"Next{marker}"] for marker in markers}
