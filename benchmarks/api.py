@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from million import FILL, ROWS, million
+from report import write_report
 from sites import HERE, PATH, Served, directory, floor, load, receive_file, served, side
 
 from eurydice_core.model.quantities import parse_size
@@ -42,9 +42,7 @@ def main() -> None:
         for row in parts[name](arguments):
             rows.append({"part": name, **row, "load": os.getloadavg()[0]})
             show(rows[-1])
-    if arguments.json:
-        report = {"machine": machine(), "rows": rows}
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(arguments.json, rows)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -63,12 +61,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
-    return {"processors": os.cpu_count(), "model": model, "kernel": platform.release()}
-
-
 def show(row: dict[str, Any]) -> None:
     facts = [f"{row['part']:>9}  {row['what']:<44}"]
     for key, value in row.items():
@@ -85,7 +77,7 @@ def transfer(what: str, server: Served, **job: Any) -> dict[str, Any]:
 
 
 def uploads(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    with directory(arguments) as path:
+    with directory(arguments.dir) as path:
         with floor(path) as server:
             bare = transfer(
                 "floor: hash and write", server, do="send", path="/", size=arguments.size
@@ -99,7 +91,7 @@ def uploads(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def downloads(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with (
-        directory(arguments) as path,
+        directory(arguments.dir) as path,
         side(path, Side.DESTINATION) as (installation, token, table),
     ):
         id = receive_file(installation, arguments.size)
@@ -115,7 +107,7 @@ def downloads(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def small_requests(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with (
-        directory(arguments) as path,
+        directory(arguments.dir) as path,
         side(path, Side.ORIGIN) as (_, token, table),
         served(table) as server,
     ):
@@ -137,7 +129,7 @@ def small_requests(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def slow_clients(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with (
-        directory(arguments) as path,
+        directory(arguments.dir) as path,
         side(path, Side.ORIGIN) as (_, token, table),
         served(table) as server,
     ):

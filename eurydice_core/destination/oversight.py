@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.engine import Database
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile, ReceivedExtent
-from eurydice_core.db.scan import read_states, search, search_for, write_position
+from eurydice_core.db.oversight import SHOWN_PIECES, facts_of, listed, owner_id
+from eurydice_core.db.scan import read_states, search, search_for
 from eurydice_core.db.tables import User
 from eurydice_core.destination.catalogue import shown
 from eurydice_core.destination.purge import purge_or_leave
@@ -29,9 +30,8 @@ from eurydice_core.interfaces.administration import (
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import IncomingState
 
-__all__ = ["SHOWN_PIECES", "expire_transferable", "list_transferables", "show_transferable"]
+__all__ = ["expire_transferable", "list_transferables", "show_transferable"]
 
-SHOWN_PIECES: Final = 500
 GIVEN_UP: Final = "given up by an administrator"
 
 Row = IncomingTransferable
@@ -49,11 +49,7 @@ def list_transferables(database: Database, query: TransferableQuery) -> Listed[T
         owner = _owner(session, query.username)
         found = search(session, search_for(Row, query, owner, states))
         names = _names(session, {row.profile for row in found.rows})
-    return Listed(
-        [_facts(row, names.get(row.profile)) for row in found.rows],
-        write_position(found.next),
-        found.next.created_at if found.was_cut and found.next is not None else None,
-    )
+    return listed(found, [_facts(row, names.get(row.profile)) for row in found.rows])
 
 
 def show_transferable(database: Database, id: uuid.UUID) -> TransferableDetails:
@@ -119,9 +115,7 @@ def expire_transferable(installation: Installation, id: uuid.UUID, by: str) -> N
 def _owner(session: Session, username: str) -> ColumnElement[bool] | None:
     if not username:
         return None
-    user_id = session.scalar(select(User.id).where(User.username == username))
-    if user_id is None:
-        raise NotFound(f"no user {username!r}")
+    user_id = owner_id(session, username)
     linked = select(OriginProfile.profile).where(OriginProfile.user_id == user_id)
     return Row.profile == linked.scalar_subquery()
 
@@ -140,15 +134,4 @@ def _can_end(row: IncomingTransferable) -> bool:
 
 
 def _facts(row: IncomingTransferable, username: str | None) -> TransferableFacts:
-    incoming = shown(row)
-    return TransferableFacts(
-        id=row.id,
-        name=row.name,
-        username=username,
-        size=row.size,
-        state=row.state,
-        progress=incoming.progress,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
-        can_end=_can_end(row),
-    )
+    return facts_of(shown(row), username, can_end=_can_end(row))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Final
 
 from loguru import logger
 from sqlalchemy import ColumnElement, select
@@ -12,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.engine import Database
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
-from eurydice_core.db.scan import read_states, search, search_for, write_position
+from eurydice_core.db.oversight import SHOWN_PIECES, facts_of, listed, owner_id
+from eurydice_core.db.scan import read_states, search, search_for
 from eurydice_core.db.tables import User
 from eurydice_core.errors import Conflict, NotFound
 from eurydice_core.installation import Installation
@@ -28,9 +28,8 @@ from eurydice_core.model.states import OutgoingState, RevocationReason
 from eurydice_core.origin.catalogue import shown
 from eurydice_core.origin.revoke import revoke
 
-__all__ = ["SHOWN_PIECES", "list_transferables", "revoke_transferable", "show_transferable"]
+__all__ = ["list_transferables", "revoke_transferable", "show_transferable"]
 
-SHOWN_PIECES: Final = 500
 
 Row = OutgoingTransferable
 
@@ -47,11 +46,7 @@ def list_transferables(database: Database, query: TransferableQuery) -> Listed[T
         owner = _owner(session, query.username)
         found = search(session, search_for(Row, query, owner, states))
         names = _names(session, {row.user_id for row in found.rows})
-    return Listed(
-        [_facts(row, names.get(row.user_id)) for row in found.rows],
-        write_position(found.next),
-        found.next.created_at if found.was_cut and found.next is not None else None,
-    )
+    return listed(found, [_facts(row, names.get(row.user_id)) for row in found.rows])
 
 
 def show_transferable(database: Database, id: uuid.UUID) -> TransferableDetails:
@@ -121,10 +116,7 @@ def revoke_transferable(installation: Installation, id: uuid.UUID, by: str) -> N
 def _owner(session: Session, username: str) -> ColumnElement[bool] | None:
     if not username:
         return None
-    user_id = session.scalar(select(User.id).where(User.username == username))
-    if user_id is None:
-        raise NotFound(f"no user {username!r}")
-    return Row.user_id == user_id
+    return Row.user_id == owner_id(session, username)
 
 
 def _names(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
@@ -133,15 +125,4 @@ def _names(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
 
 
 def _facts(row: OutgoingTransferable, username: str | None) -> TransferableFacts:
-    outgoing = shown(row)
-    return TransferableFacts(
-        id=row.id,
-        name=row.name,
-        username=username,
-        size=row.size,
-        state=row.state,
-        progress=outgoing.progress,
-        created_at=row.created_at,
-        finished_at=outgoing.finished_at,
-        can_end=row.revocation_reason is None,
-    )
+    return facts_of(shown(row), username, can_end=row.revocation_reason is None)

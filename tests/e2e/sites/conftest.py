@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,6 +238,34 @@ def download_digest(client: httpx.Client, id: str) -> str:
     return digest.hexdigest()
 
 
+def upload_any(
+    client: httpx.Client, chance: random.Random, largest: int, number: int
+) -> tuple[str, str]:
+    """Upload a file of any size, small ones more often than large; return its id and SHA-256."""
+    content = Content(int(largest ** chance.random()), seed=number)
+    result = upload(client, content, f"file-{number}")
+    return result["id"], content.sha256.hexdigest()
+
+
+def await_apis(sites: Sites) -> None:
+    """Wait until the APIs of both sides, which were started alone, listen."""
+    for site in (sites.origin, sites.destination):
+        wait_until(lambda site=site: "listens on" in site.said(), READY_SECONDS, "the API is up")
+
+
+def expect_each_once(client: httpx.Client, sent: Sequence[tuple[str, str]], seconds: float) -> None:
+    """Wait until all files are there, and see that each is right and none came twice."""
+
+    def all_arrived() -> bool:
+        page = client.get("transferables/", params={"state": "SUCCESS"}).json()
+        return page["count"] == len(sent)
+
+    wait_until(all_arrived, seconds, "every file arrived")
+    assert client.get("transferables/").json()["count"] == len(sent), "and none twice"
+    for id, digest in sent:
+        assert download_digest(client, id) == digest
+
+
 @pytest.fixture
 def tools() -> Any:
     """The functions above, for tests that cannot import this file."""
@@ -246,6 +274,9 @@ def tools() -> Any:
         content = Content
         service = Service
         free_port = staticmethod(free_port)
+        upload_any = staticmethod(upload_any)
+        await_apis = staticmethod(await_apis)
+        expect_each_once = staticmethod(expect_each_once)
         wait_until = staticmethod(wait_until)
         upload = staticmethod(upload)
         download_digest = staticmethod(download_digest)

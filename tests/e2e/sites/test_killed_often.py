@@ -25,15 +25,9 @@ def test_every_file_arrives_once_however_often_sender_and_receiver_are_killed(ma
         tools.service(sites.destination, "receiver"),
     ]
     try:
-        for site in (sites.origin, sites.destination):
-            tools.wait_until(lambda site=site: "listens on" in site.said(), 60, "the API is up")
+        tools.await_apis(sites)
         ((sender, fetcher),) = sites.users(1)
         done = threading.Event()
-
-        def send(number: int) -> tuple[str, str]:
-            content = tools.content(int(4_000_000 ** rng.random()), seed=number)
-            result = tools.upload(sender, content, f"file-{number}")
-            return result["id"], content.sha256.hexdigest()
 
         def kill_now_and_then() -> None:
             for _ in range(KILLS):
@@ -46,18 +40,11 @@ def test_every_file_arrives_once_however_often_sender_and_receiver_are_killed(ma
             killing = pool.submit(kill_now_and_then)
             sent = []
             for number in range(FILES):
-                sent.append(send(number))
+                sent.append(tools.upload_any(sender, rng, 4_000_000, number))
                 done.wait(0 if killing.done() else rng.uniform(0, 0.5))
             killing.result()
 
-        def all_arrived() -> bool:
-            page = fetcher.get("transferables/", params={"state": "SUCCESS"}).json()
-            return page["count"] == FILES
-
-        tools.wait_until(all_arrived, 240, "every file arrived")
-        assert fetcher.get("transferables/").json()["count"] == FILES, "and none twice"
-        for id, digest in sent:
-            assert tools.download_digest(fetcher, id) == digest
+        tools.expect_each_once(fetcher, sent, 240)
     finally:
         for service in (*services, *victims):
             service.kill()

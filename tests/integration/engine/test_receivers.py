@@ -94,3 +94,12 @@ def test_small_file_that_came_to_both_is_told_once(sides, monkeypatch):
     assert [arrival.is_late for arrival in before] == [True]
     assert ended == []
     assert told == [EventKind.RECEIVED]
+
+
+def test_spool_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "spool").write_text("a file is no directory")
+    with (
+        pytest.raises(ServiceError, match=r"the spool .* cannot be used"),
+        spool_alone(tmp_path / "spool"),
+    ):
+        pytest.fail("it must not get here")

@@ -246,3 +246,10 @@ def test_of_several_cleaners_one_cleans(sides):
     drained = [cleaner.step() for _ in range(3)]
     assert not any(drained)
     assert not sides.outgoing()
+
+
+def test_state_that_cannot_be_written_is_one_line(sides, tmp_path):
+    state = tmp_path / "state"
+    state.write_text("a file is no directory")
+    with pytest.raises(ConfigurationError, match="state_dir: cannot write"):
+        Leases(sides.origin.database, state).take("cleaner")

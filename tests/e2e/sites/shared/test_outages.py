@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 import pytest
 
@@ -28,20 +31,36 @@ def check_transfer(tools, sender, fetcher, size: int, seed: int) -> None:
     assert tools.download_digest(fetcher, sent["id"]) == content.sha256.hexdigest()
 
 
+@contextmanager
+def something_away(tools, sites, size, shut, back) -> Iterator[httpx.Client]:
+    """Take away what both sides stand on while a file crosses; see that it and others arrive."""
+    both = (sites.origin, sites.destination)
+    for site in both:
+        site.start()
+    ((sender, fetcher),) = sites.users(1)
+    check_transfer(tools, sender, fetcher, 5 * MIB, 1)
+    content = tools.content(size, 2)
+    sent = tools.upload(sender, content, "on its way")
+    shut()
+    try:
+        for site in both:
+            tools.wait_until(lambda site=site: readiness(site)[0] == 503, 60, "not ready")
+        yield sender
+    finally:
+        back()
+    for site in both:
+        tools.wait_until(lambda site=site: readiness(site)[0] == 200, 60, "ready again")
+    tools.wait_until(lambda: is_received(fetcher, sent["id"]), 120, "the file arrives")
+    assert tools.download_digest(fetcher, sent["id"]) == content.sha256.hexdigest()
+    check_transfer(tools, sender, fetcher, 5 * MIB, 3)
+
+
 def test_postgresql_restarted_under_both_sides_loses_nothing(
     make_shared_sites, tools, postgres_server
 ):
     sites = make_shared_sites()
-    sites.origin.start()
-    sites.destination.start()
-    ((sender, fetcher),) = sites.users(1)
-    check_transfer(tools, sender, fetcher, 5 * MIB, 1)
-    content = tools.content(30 * MIB, 2)
-    sent = tools.upload(sender, content, "on its way")
-    postgres_server.stop()
-    try:
-        for site in (sites.origin, sites.destination):
-            tools.wait_until(lambda site=site: readiness(site)[0] == 503, 60, "not ready")
+    server = postgres_server
+    with something_away(tools, sites, 30 * MIB, server.stop, server.start) as sender:
         refused = sender.post("transferables/", content=b"x", headers=BYTES)
         assert refused.status_code == 503
         assert refused.headers["Retry-After"]
@@ -49,35 +68,12 @@ def test_postgresql_restarted_under_both_sides_loses_nothing(
             tools.wait_until(
                 lambda site=site: "waiting for it, nothing is lost" in site.said(), 60, "it is said"
             )
-    finally:
-        postgres_server.start()
-    for site in (sites.origin, sites.destination):
-        tools.wait_until(lambda site=site: readiness(site)[0] == 200, 60, "ready again")
-    tools.wait_until(lambda: is_received(fetcher, sent["id"]), 120, "the file arrives")
-    assert tools.download_digest(fetcher, sent["id"]) == content.sha256.hexdigest()
-    check_transfer(tools, sender, fetcher, 5 * MIB, 3)
 
 
 @pytest.mark.scale
 def test_object_store_away_for_a_while_loses_nothing(make_shared_sites, tools, gate):
     quick = {"STORAGE__RETRIES": "1", "STORAGE__CONNECT_TIMEOUT": "1s"}
     sites = make_shared_sites(origin=quick, destination=quick)
-    sites.origin.start()
-    sites.destination.start()
-    ((sender, fetcher),) = sites.users(1)
-    check_transfer(tools, sender, fetcher, 5 * MIB, 1)
-    content = tools.content(60 * MIB, 2)
-    sent = tools.upload(sender, content, "on its way")
-    gate.shut()
-    try:
-        for site in (sites.origin, sites.destination):
-            tools.wait_until(lambda site=site: readiness(site)[0] == 503, 60, "not ready")
+    with something_away(tools, sites, 60 * MIB, gate.shut, gate.open) as sender:
         refused = sender.post("transferables/", content=bytes(MIB), headers=BYTES)
         assert refused.status_code in (503, 507), refused.text
-    finally:
-        gate.open()
-    for site in (sites.origin, sites.destination):
-        tools.wait_until(lambda site=site: readiness(site)[0] == 200, 60, "ready again")
-    tools.wait_until(lambda: is_received(fetcher, sent["id"]), 120, "the file arrives")
-    assert tools.download_digest(fetcher, sent["id"]) == content.sha256.hexdigest()
-    check_transfer(tools, sender, fetcher, 5 * MIB, 3)

@@ -37,15 +37,9 @@ def test_two_senders_and_two_receivers_deliver_each_file_once_though_killed(
                 machine = tmp_path / f"machine-{name}-{number}"
                 settings = {"TRANSPORT__PORT": port, "STATE_DIR": str(machine)}
                 victims.append(tools.service(site, name, **settings))
-        for site in (sites.origin, sites.destination):
-            tools.wait_until(lambda site=site: "listens on" in site.said(), 60, "the API is up")
+        tools.await_apis(sites)
         ((sender, fetcher),) = sites.users(1)
         done = threading.Event()
-
-        def send(number: int) -> tuple[str, str]:
-            content = tools.content(int(20_000_000 ** rng.random()), seed=number)
-            result = tools.upload(sender, content, f"file-{number}")
-            return result["id"], content.sha256.hexdigest()
 
         def kill_now_and_then() -> None:
             for number in range(KILLS):
@@ -56,18 +50,15 @@ def test_two_senders_and_two_receivers_deliver_each_file_once_though_killed(
 
         with ThreadPoolExecutor(3) as pool:
             killing = pool.submit(kill_now_and_then)
-            sent = list(pool.map(send, range(FILES)))
+            sent = list(
+                pool.map(
+                    lambda number: tools.upload_any(sender, rng, 20_000_000, number), range(FILES)
+                )
+            )
             killing.result()
             done.set()
 
-        def all_arrived() -> bool:
-            page = fetcher.get("transferables/", params={"state": "SUCCESS"}).json()
-            return page["count"] == FILES
-
-        tools.wait_until(all_arrived, 600, "every file arrived")
-        assert fetcher.get("transferables/").json()["count"] == FILES, "and none twice"
-        for id, digest in sent:
-            assert tools.download_digest(fetcher, id) == digest
+        tools.expect_each_once(fetcher, sent, 600)
         assert sender.get("transferables/", params={"state": "SUCCESS"}).json()["count"] == FILES
     finally:
         for service in (*services, *victims):
