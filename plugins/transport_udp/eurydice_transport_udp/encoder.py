@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from struct import Struct
 
@@ -45,13 +45,12 @@ class PacketEncoder:
         size = layout.symbol_size
         data = memoryview(packet).cast("B")
         stage = self._stage(layout)
-        row_bytes = layout.blocks * size
-        repair = self._room(layout.m * row_bytes).reshape(layout.m, row_bytes)
-        encoding = self._encode(layout, data, repair)
+        repair = self._room(layout.m * layout.row_bytes).reshape(layout.m, layout.row_bytes)
+        spans = self._spans(layout) if layout.m else []
+        encoding = self._encode(layout, data, repair, spans)
         batches = -(-layout.sources // len(stage))
-        spans = len(self._spans(layout)) if layout.m else 0
         for batch in range(batches):
-            for _ in range(batch * spans // batches, (batch + 1) * spans // batches):
+            for _ in range(batch * len(spans) // batches, (batch + 1) * len(spans) // batches):
                 next(encoding)
             first = batch * len(stage)
             count = min(len(stage), layout.sources - first)
@@ -79,19 +78,23 @@ class PacketEncoder:
 
     def _spans(self, layout: Layout) -> list[slice]:
         """Cut the rows of a packet into the spans that the codec likes best."""
-        row_bytes = layout.blocks * layout.symbol_size
-        span = self._codec.span(layout.symbol_size)
-        return [slice(at, min(at + span, row_bytes)) for at in range(0, row_bytes, span)]
+        span, end = self._codec.span(layout.symbol_size), layout.row_bytes
+        return [slice(at, min(at + span, end)) for at in range(0, end, span)]
 
-    def _encode(self, layout: Layout, data: memoryview, repair: Bytes) -> Iterator[None]:
+    def _encode(
+        self, layout: Layout, data: memoryview, repair: Bytes, spans: Sequence[slice]
+    ) -> Iterator[None]:
         """Fill in one span of the rows of repair after the other."""
-        row_bytes = layout.blocks * layout.symbol_size
-        whole = len(data) // row_bytes
-        for span in self._spans(layout):
+        whole = len(data) // layout.row_bytes
+        for span in spans:
             width = span.stop - span.start
-            rows = cutter(whole, row_bytes, width).unpack_from(data, span.start) if whole else ()
+            rows = (
+                cutter(whole, layout.row_bytes, width).unpack_from(data, span.start)
+                if whole
+                else ()
+            )
             if whole < layout.k:  # zeros that are not sent make the last row as long as the others
-                last = bytes(data[whole * row_bytes :][span])
+                last = bytes(data[whole * layout.row_bytes :][span])
                 rows = (*rows, last.ljust(width, b"\0"))
             for row, encoded in zip(repair, self._codec.encode(rows, layout.m), strict=True):
                 row[span] = np.frombuffer(encoded, np.uint8)

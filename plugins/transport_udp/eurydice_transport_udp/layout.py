@@ -40,6 +40,11 @@ class Layout:
         return source_count(self.length, self.symbol_size)
 
     @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of all blocks, which lie one behind the other."""
+        return self.blocks * self.symbol_size
+
+    @property
     def first_repair(self) -> int:
         """Index of the first repair symbol; those between it and `sources` are padding."""
         return self.k * self.blocks

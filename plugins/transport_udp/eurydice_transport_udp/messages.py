@@ -79,8 +79,8 @@ class MessageReader:
         self._vectors = np.zeros((MESSAGES, 2), IOVEC)
         self._messages = np.zeros(MESSAGES, MESSAGE)
         self._headers = self._messages["header"]
+        self._usual = MESSAGE_BYTES
         self._prepare()
-        self._stride = self._usual = MESSAGE_BYTES
         self._sources: dict[bytes, Source] = {}
         self._sizes: dict[bytes, int] = {}
 
@@ -117,7 +117,7 @@ class MessageReader:
         self._headers["vectors"] = self._vectors.ctypes.data + numbers * 2 * IOVEC.itemsize
         self._headers["vector_count"] = 2
         self._headers["control"] = self._control.ctypes.data + numbers * CONTROL_BYTES
-        self._set_stride(MESSAGE_BYTES)
+        self._set_stride(self._usual)
 
     def _set_stride(self, stride: int) -> None:
         numbers = np.arange(MESSAGES, dtype=np.uintp)

@@ -41,7 +41,7 @@ def repair_packet(layout: Layout, slot: Slot, codec: Codec | None) -> Repair | N
         if codec is None:
             return None
         data = slot.data[: layout.symbols * layout.symbol_size]
-        rows = data.reshape(layout.k + layout.m, layout.blocks * layout.symbol_size)
+        rows = data.reshape(layout.k + layout.m, layout.row_bytes)
         for first, stop in alike(have, per_block):
             start, end = first * layout.symbol_size, stop * layout.symbol_size
             step = codec.span(layout.symbol_size)
