@@ -94,8 +94,7 @@ class Assembler:
         self._free = list(range(min(arena.slots, OPEN_PACKETS + buffer_packets)))
         self._ready: dict[int, int] = {}
         """Bytes of the packet in each slot that waits for the consumer."""
-        self._open: OrderedDict[bytes, OpenPacket] = OrderedDict()
-        """The one that has been silent for longest comes first."""
+        self._open: dict[bytes, OpenPacket] = {}
         self._closed: OrderedDict[bytes, None] = OrderedDict()
         self._next_expiry = 0.0
         self._links = Links()
@@ -164,7 +163,6 @@ class Assembler:
         else:
             packet = packet or self._begin(facts, layout)
             packet.last_seen = now
-            self._open.move_to_end(facts)
             self._place(packet, rows)
             if packet.is_complete:
                 self._hand_over(packet)
@@ -195,9 +193,13 @@ class Assembler:
         return layout if sound else None
 
     def _begin(self, facts: bytes, layout: Layout) -> OpenPacket:
-        """Open a packet; the one that has been silent for longest makes room if need be."""
+        """Open a packet; the one that has been silent for longest makes room if need be.
+
+        Of those that came in one batch, it is the one of which least came: it takes but a
+        datagram to claim a packet that does not exist.
+        """
         if len(self._open) >= OPEN_PACKETS:
-            self._close(next(iter(self._open.values())))
+            self._close(min(self._open.values(), key=lambda each: (each.last_seen, each.symbols)))
         number = self._free.pop()
         have, rows = prepare(layout, self._arena.slot(number))
         packet = OpenPacket(facts, layout, number, have, rows, SURPLUS[layout.codec], last_seen=0.0)

@@ -64,12 +64,18 @@ class Links:
         link = self._known.get(instance) or self._begin(Link(instance, source, now, now))
         link.heard = now
         if holder is None or now - holder.heard >= SILENCE_SECONDS:
-            self._holder = link
-            return None
+            holder = self._holder = self._first_heard(now)
+            if holder is link:
+                return None
         together = (now if link.began < holder.began else holder.heard) - max(
             link.began, holder.began
         )
         return Rivals(holder, link) if together >= SUCCESSION_SECONDS else None
+
+    def _first_heard(self, now: float) -> Link:
+        """Return who has been there for longest of those that are heard."""
+        heard = (link for link in self._known.values() if now - link.heard < SILENCE_SECONDS)
+        return min(heard, key=lambda link: link.began)
 
     def _begin(self, link: Link) -> Link:
         self.begun += 1

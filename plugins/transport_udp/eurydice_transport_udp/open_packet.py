@@ -29,11 +29,16 @@ class OpenPacket:
     repair: int = 0
 
     @property
+    def symbols(self) -> int:
+        """How many symbols of it came."""
+        return self.sources + self.repair
+
+    @property
     def is_complete(self) -> bool:
         """Tell whether nothing is missing, or certainly not too much."""
         if self.sources == self.layout.sources:
             return True
-        enough = self.sources + self.repair >= self.layout.sources
+        enough = self.symbols >= self.layout.sources
         return enough and self.is_decodable(self.surplus)
 
     def is_decodable(self, surplus: int) -> bool:

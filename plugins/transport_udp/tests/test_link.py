@@ -309,6 +309,19 @@ def test_receiver_that_comes_late_misses_only_what_it_missed(far: FarEnd) -> Non
     assert far.packets == packets[1:]
 
 
+def test_forged_packets_of_one_batch_do_not_push_out_the_one_that_came_with_them(
+    far: FarEnd, codec: Codec
+) -> None:
+    packet = random_packet(200_000)
+    genuine = datagrams_of(packet, codec)
+    forged = [datagrams_of(random_packet(200_000, n), codec, instance=2 + n)[n] for n in range(4)]
+    mixed = [each for pair in zip(genuine, forged, strict=False) for each in pair]
+    far.hear(mixed, batch=len(mixed))
+    far.hear(genuine[4:])
+    far.consume()
+    assert far.packets == [packet]
+
+
 def test_too_many_begun_packets_push_out_the_one_silent_for_longest(far: FarEnd) -> None:
     codec = choose_codec("leopard")
     packets = [random_packet(100_000, seed) for seed in range(OPEN_PACKETS + 1)]

@@ -65,6 +65,17 @@ def test_second_sender_takes_over_once_the_first_is_silent() -> None:
     assert links.hear(1, HERE, 4.0 + SILENCE_SECONDS / 2) is not None
 
 
+def test_the_place_of_a_silent_sender_goes_to_who_was_there_first() -> None:
+    links = Links()
+    links.hear(1, HERE, 0.0)
+    links.hear(2, HERE, 0.5)
+    links.hear(3, THERE, 0.6)
+    assert links.hear(3, THERE, SILENCE_SECONDS + 0.1) is None  # both are new, so neither is sure
+    assert links.hear(2, HERE, 0.7 + SUCCESSION_SECONDS) is None
+    assert links.hear(3, THERE, 0.8 + SUCCESSION_SECONDS) is not None
+    assert links.hear(2, HERE, 0.9 + SUCCESSION_SECONDS) is None
+
+
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=300))
 @settings(deadline=None)
 def test_memory_is_bounded_whatever_is_claimed(instances: list[int]) -> None:
