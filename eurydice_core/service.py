@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ from eurydice_core.errors import (
     TransportError,
 )
 
-__all__ = ["OUTAGES", "Service"]
+__all__ = ["OUTAGES", "Service", "settle_down"]
 
 OUTAGES = (DatabaseUnavailable, StorageFull, StorageUnavailable, TransportError)
 """What passes by itself, or once somebody acts: to be waited out, never died of."""
@@ -24,6 +25,15 @@ FIRST_WAIT = 0.2  # seconds
 LONGEST_WAIT = 10.0  # seconds
 REPEAT_EVERY = 60.0
 """Seconds after which an outage that lasts is reported again."""
+
+
+def settle_down() -> None:
+    """Have this process look for garbage only among what it makes from now on.
+
+    Of what it has loaded it lets go of nothing, and looking through that takes 50 ms each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class Service(ABC):

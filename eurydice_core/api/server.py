@@ -21,6 +21,7 @@ from eurydice_core.api.monitoring.tally_files import shared_directory
 from eurydice_core.config import Settings
 from eurydice_core.errors import EurydiceError, ServiceError
 from eurydice_core.installation import open_installation
+from eurydice_core.service import settle_down
 
 __all__ = ["serve"]
 
@@ -104,10 +105,12 @@ def _load_worker(settings: Settings, tallies_dir: Path) -> ASGIApp:
         service="api",
     )
     try:
-        return Worker(settings, tallies_dir)
+        worker = Worker(settings, tallies_dir)
     except EurydiceError as error:
         logger.critical("{}", error)
         sys.exit(1)
+    settle_down()
+    return worker
 
 
 class Worker:

@@ -49,6 +49,7 @@ TABLES = {
         outgoing.OutgoingTransferable,
         outgoing.OutgoingRange,
         outgoing.OutgoingContent,
+        outgoing.OutgoingClaim,
         outgoing.RevocationRow,
         counts.OutgoingCount,
         waiting.WaitingCount,

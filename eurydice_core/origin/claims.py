@@ -6,19 +6,20 @@ two of them may choose the same ranges; the claim decides, without anybody waiti
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, literal, select
+from sqlalchemy.orm import Session
 
+from eurydice_core.db.among import among
 from eurydice_core.db.facts import SENDER
-from eurydice_core.db.outgoing import OutgoingRange
+from eurydice_core.db.outgoing import OutgoingClaim, OutgoingRange
+from eurydice_core.db.upsert import insert
 from eurydice_core.errors import DatabaseUnavailable
 from eurydice_core.installation import Installation
 from eurydice_core.model.queue import PendingRange
-from eurydice_core.origin.pending import IS_PENDING, nobody_sends
-from eurydice_core.origin.state import chunks
+from eurydice_core.origin.pending import IS_PENDING
 
 __all__ = ["Claims"]
 
@@ -29,54 +30,62 @@ class Claims:
     def __init__(self, installation: Installation) -> None:
         self._database = installation.database
         self._leases = installation.leases
+        self._sender = installation.leases.holder
         self._owed: set[int] = set()
         """What is to be given back, should the database not have answered."""
 
-    @property
-    def sender(self) -> uuid.UUID:
-        """Who claims."""
-        return self._leases.holder
-
-    def senders(self) -> set[uuid.UUID]:
-        """Return the senders that live, this one among them; what the others claimed is free.
+    def look(self) -> None:
+        """Say that this sender lives, and void the claims of those that do not.
 
         Raises:
             DatabaseUnavailable: nobody can be asked.
         """
         self._settle()
         self._leases.place(SENDER)
-        return self._leases.living(f"{SENDER}/") | {self.sender}
+        living = self._leases.living(f"{SENDER}/") | {self._sender}
+        dead = OutgoingClaim.sender.not_in(living)
+        with self._database.read() as session:
+            if session.scalar(select(OutgoingClaim.sender).where(dead).limit(1)) is None:
+                return
+        with self._database.write(durable=False) as session:
+            session.execute(delete(OutgoingClaim).where(dead))
 
-    def take(
-        self, chosen: Sequence[PendingRange], senders: Collection[uuid.UUID], *, again: bool
-    ) -> list[PendingRange]:
+    def take(self, chosen: Sequence[PendingRange], *, again: bool) -> list[PendingRange]:
         """Claim ranges; return those that no other sender claimed or sent meanwhile.
 
         Args:
             chosen: what is to be sent next.
-            senders: the senders that live.
             again: whether it was sent before.
         """
         if not chosen:
             return []
         waits = OutgoingRange.sends_left > 0 if again else IS_PENDING
-        mine: set[int] = set()
         with self._database.write(durable=False) as session:
-            for ids in chunks({item.id for item in chosen}):
-                free = (
-                    select(OutgoingRange.id)
-                    .where(OutgoingRange.id.in_(ids), waits, nobody_sends(senders))
-                    .with_for_update(skip_locked=True)
-                )
-                claimed = update(OutgoingRange).where(OutgoingRange.id.in_(free))
-                mine.update(
-                    session.scalars(
-                        claimed.values(sender=self.sender)
-                        .returning(OutgoingRange.id)
-                        .execution_options(synchronize_session=False)
-                    )
-                )
+            wanted = among(session, OutgoingRange.id, {item.id for item in chosen})
+            free = (
+                select(OutgoingRange.id, literal(self._sender))
+                .where(wanted, waits)
+                .with_for_update(skip_locked=True)
+            )
+            claimed = session.scalars(
+                insert(session, OutgoingClaim)
+                .from_select([OutgoingClaim.range_id, OutgoingClaim.sender], free)
+                .on_conflict_do_nothing()
+                .returning(OutgoingClaim.range_id)
+            )
+            mine = set(claimed)
         return [item for item in chosen if item.id in mine]
+
+    def release(self, session: Session, ranges: Collection[int]) -> None:
+        """Let go of ranges, whether they were sent or not."""
+        session.execute(
+            delete(OutgoingClaim)
+            .where(
+                among(session, OutgoingClaim.range_id, ranges),
+                OutgoingClaim.sender == self._sender,
+            )
+            .execution_options(synchronize_session=False)
+        )
 
     def let_go(self, ranges: Collection[PendingRange]) -> None:
         """Give back what was not sent; later, if the database does not answer now."""
@@ -88,11 +97,5 @@ class Claims:
         if not self._owed:
             return
         with self._database.write(durable=False) as session:
-            for ids in chunks(self._owed):
-                session.execute(
-                    update(OutgoingRange)
-                    .where(OutgoingRange.id.in_(ids), OutgoingRange.sender == self.sender)
-                    .values(sender=None)
-                    .execution_options(synchronize_session=False)
-                )
+            self.release(session, self._owed)
         self._owed.clear()

@@ -15,13 +15,13 @@ from typing import Final
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
+from eurydice_core.db.among import among
 from eurydice_core.db.engine import Database
 from eurydice_core.db.outgoing import OutgoingRange, RevocationRow
 from eurydice_core.db.outgoing import OutgoingTransferable as Row
 from eurydice_core.db.tables import User
 from eurydice_core.model.states import OutgoingState
 from eurydice_core.origin.parts import describe
-from eurydice_core.origin.state import chunks
 from eurydice_core.protocol.elements import TransferablePart
 
 __all__ = ["History"]
@@ -61,12 +61,12 @@ class History:
 
     def mark_told(self, session: Session, ids: Collection[uuid.UUID], now: datetime) -> None:
         """Record that the link took these, and when to tell them again."""
-        for some in chunks(ids):
-            for row in session.scalars(select(Row).where(Row.id.in_(some)).with_for_update()):
-                again = now + FIRST_INTERVAL * GROWTH**row.announced
-                row.announced += 1
-                fresh = again - row.state_changed_at <= self._duration
-                row.announce_at = again if fresh else None
+        told = select(Row).where(among(session, Row.id, ids)).with_for_update()
+        for row in session.scalars(told):
+            again = now + FIRST_INTERVAL * GROWTH**row.announced
+            row.announced += 1
+            fresh = again - row.state_changed_at <= self._duration
+            row.announce_at = again if fresh else None
 
     def tell_again(self, since: datetime, now: datetime) -> int:
         """Have every ending since then told once more, at once; return how many there are."""

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import heapq
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Select,
+    Uuid,
+    bindparam,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from eurydice_core.db.outgoing import OutgoingRange
+from eurydice_core.db.outgoing import OutgoingClaim, OutgoingRange
 from eurydice_core.db.tables import User
 from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.interfaces.scheduler import Pending
 from eurydice_core.model.queue import PendingRange, WaitingUser
 
-__all__ = ["COLUMNS", "IS_PENDING", "DatabasePending", "nobody_sends", "pending_range"]
+__all__ = ["COLUMNS", "IS_FREE", "IS_PENDING", "DatabasePending", "pending_range"]
 
 FIRST_READ, LARGEST_READ = 128, 512  # ranges; of many users, few of each are chosen
 COLUMNS: Final = (
@@ -30,14 +46,60 @@ COLUMNS: Final = (
 # Written out, not bound: a partial index serves a query only where its condition is seen.
 IS_PENDING: ColumnElement[bool] = OutgoingRange.state == literal_column("'PENDING'")
 
+IS_FREE: ColumnElement[bool] = ~exists().where(OutgoingClaim.range_id == OutgoingRange.id)
+"""No sender has it on its way."""
+
+PLACE: Final = (OutgoingRange.user_id, OutgoingRange.whole, OutgoingRange.id)
+"""In the order of an index."""
+
+
+def lane(
+    user_id: ColumnElement[uuid.UUID] | InstrumentedAttribute[uuid.UUID],
+    *,
+    whole: bool,
+    after: ColumnElement[int],
+) -> Sequence[ColumnElement[bool]]:
+    """Return what is true of a user's waiting ranges of one sort, beyond a row.
+
+    Told as a stretch of the index of `PLACE`, and to be ordered by it: told to look for a
+    user and a sort in the order of rows, PostgreSQL may well go through everybody's.
+    """
+    sort = literal(whole, Boolean)
+    return (
+        IS_PENDING,
+        tuple_(*PLACE) > tuple_(user_id, sort, after),
+        tuple_(*PLACE[:2]) <= tuple_(user_id, sort),
+    )
+
+
+def _next(*conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    at_once = bindparam("at_once", type_=Integer, literal_execute=True)
+    return select(*COLUMNS).where(*conditions, IS_FREE).limit(at_once)
+
+
+LAST: Final = bindparam("last", type_=BigInteger)
+# Made once: making a statement takes longer than reading what few rows it finds.
+ANYBODYS: Final = {
+    whole: _next(
+        IS_PENDING,
+        OutgoingRange.id > LAST,
+        *([] if whole is None else [OutgoingRange.whole.is_(whole)]),
+    ).order_by(OutgoingRange.id)
+    for whole in (None, False, True)
+}
+USERS: Final = {
+    whole: _next(*lane(bindparam("user", type_=Uuid), whole=whole, after=LAST)).order_by(*PLACE)
+    for whole in (False, True)
+}
+
 
 class DatabasePending(Pending):
     """The queue as one transaction sees it, without what some sender has on its way."""
 
-    def __init__(self, session: Session, senders: Collection[uuid.UUID]) -> None:
-        """`senders` are those that live: what others had on their way waits again."""
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._free = nobody_sends(senders)
+        self._empty: set[tuple[uuid.UUID, bool]] = set()
+        """Whose lane of which sort had nothing when the users were asked for."""
 
     def users(self) -> Sequence[WaitingUser]:
         """Return the users with something waiting, by id."""
@@ -58,34 +120,38 @@ class DatabasePending(Pending):
             .join(waiting, waiting.c.user_id == User.id)
             .order_by(User.id)
         )
-        return [
-            WaitingUser(row.id, row.priority, int(row.pending_bytes), min(oldest))
-            for row in rows
-            if (oldest := [at for at in (row.oldest_whole, row.oldest_part) if at is not None])
-        ]
+        waiting_users = []
+        for row in rows:
+            oldest = {True: row.oldest_whole, False: row.oldest_part}
+            self._empty.update((row.id, sort) for sort, at in oldest.items() if at is None)
+            if found := [at for at in oldest.values() if at is not None]:
+                size = int(row.pending_bytes)
+                waiting_users.append(WaitingUser(row.id, row.priority, size, min(found)))
+        return waiting_users
 
     def ranges(
         self, user_id: uuid.UUID | None = None, *, whole: bool | None = None
     ) -> Iterator[PendingRange]:
-        """Yield waiting ranges, oldest first, more and more rows at a time."""
-        query = select(*COLUMNS).where(IS_PENDING, self._free).order_by(OutgoingRange.id)
-        if user_id is not None:
-            query = query.where(OutgoingRange.user_id == user_id)
-        if whole is not None:
-            query = query.where(OutgoingRange.whole == whole)
+        """Return waiting ranges, oldest first, read more and more at a time."""
+        if user_id is None:
+            return self._read(ANYBODYS[whole])
+        wanted = (False, True) if whole is None else (whole,)
+        lanes = [
+            self._read(USERS[sort], user=user_id)
+            for sort in wanted
+            if (user_id, sort) not in self._empty
+        ]
+        return heapq.merge(*lanes, key=attrgetter("id"))
+
+    def _read(self, query: Select[Any], **values: object) -> Iterator[PendingRange]:
         connection = self._session.connection()
         last, at_once = 0, FIRST_READ
         while True:
-            rows = connection.execute(query.where(OutgoingRange.id > last).limit(at_once)).all()
+            rows = connection.execute(query, {**values, "last": last, "at_once": at_once}).all()
             yield from map(pending_range, rows)
             if len(rows) < at_once:
                 return
             last, at_once = rows[-1].id, min(2 * at_once, LARGEST_READ)
-
-
-def nobody_sends(senders: Collection[uuid.UUID]) -> ColumnElement[bool]:
-    """Return what is true of ranges that none of these senders has on its way."""
-    return or_(OutgoingRange.sender.is_(None), OutgoingRange.sender.not_in(senders))
 
 
 def pending_range(row: Sequence[Any]) -> PendingRange:
@@ -97,8 +163,8 @@ def _oldest(*, whole: bool) -> Select[tuple[object]]:
     """Return when a user's oldest waiting range of a sort was queued: one place of an index."""
     query = (
         select(OutgoingRange.created_at)
-        .where(IS_PENDING, OutgoingRange.user_id == User.id, OutgoingRange.whole.is_(whole))
-        .order_by(OutgoingRange.id)
+        .where(*lane(User.id, whole=whole, after=literal(0)))
+        .order_by(*PLACE)
         .limit(1)
         .correlate(User)
     )

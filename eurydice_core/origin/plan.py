@@ -67,14 +67,14 @@ class Planner:
             if get_fact(session, MAINTENANCE):
                 return Load()
         before = in_flight or Load()
-        senders = self._claims.senders()
+        self._claims.look()
         load = Load(
-            ranges=self._choose(senders),
+            ranges=self._choose(),
             revocations=[] if before.revocations else self._queue.revocations(),
             history=[] if before.history else self._history.due(self._now()),
         )
         if load.is_empty and self._repeats and not before.again:
-            return Load(ranges=self._choose_again(senders), again=True)
+            return Load(ranges=self._choose_again(), again=True)
         return load
 
     def give_back(self, load: Load) -> None:
@@ -82,18 +82,18 @@ class Planner:
         if load.ranges:
             self._claims.let_go(load.ranges)
 
-    def _choose(self, senders: set[uuid.UUID]) -> list[PendingRange]:
+    def _choose(self) -> list[PendingRange]:
         """Claim what goes next; where other senders were faster with all of it, choose again."""
-        while chosen := self._selected(senders):
-            if claimed := self._claims.take(chosen, senders, again=False):
+        while chosen := self._selected():
+            if claimed := self._claims.take(chosen, again=False):
                 return _side_by_side(claimed)
         return []
 
-    def _selected(self, senders: set[uuid.UUID]) -> list[PendingRange]:
+    def _selected(self) -> list[PendingRange]:
         """Ask the scheduler what goes next, as much as fits into a packet."""
         chosen: list[PendingRange] = []
         size = 0
-        with self._queue.pending(senders) as pending:
+        with self._queue.pending() as pending:
             for item in self._scheduler.select(pending, self._budget):
                 size += item.size
                 if chosen and size > self._budget:
@@ -103,10 +103,10 @@ class Planner:
                     break
         return chosen
 
-    def _choose_again(self, senders: set[uuid.UUID]) -> list[PendingRange]:
+    def _choose_again(self) -> list[PendingRange]:
         due = self._now() - self._repeat_after
-        chosen = self._queue.due_again(senders, due, self._budget, self._max_ranges)
-        return _side_by_side(self._claims.take(chosen, senders, again=True))
+        chosen = self._queue.due_again(due, self._budget, self._max_ranges)
+        return _side_by_side(self._claims.take(chosen, again=True))
 
 
 def _side_by_side(chosen: Sequence[PendingRange]) -> list[PendingRange]:

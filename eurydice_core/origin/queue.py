@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from eurydice_core.config import LARGEST_INLINE
+from eurydice_core.db.among import among
 from eurydice_core.db.engine import Database
 from eurydice_core.db.outgoing import (
     OutgoingContent,
@@ -25,9 +26,9 @@ from eurydice_core.interfaces.scheduler import Pending
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.parts import describe
-from eurydice_core.origin.pending import COLUMNS, DatabasePending, nobody_sends, pending_range
+from eurydice_core.origin.pending import COLUMNS, IS_FREE, DatabasePending, pending_range
 from eurydice_core.origin.revoke import revoke
-from eurydice_core.origin.state import chunks, refresh_states
+from eurydice_core.origin.state import refresh_states
 from eurydice_core.protocol.elements import Revocation, TransferablePart
 
 __all__ = ["Queue"]
@@ -44,22 +45,22 @@ class Queue:
         self._database = database
 
     @contextmanager
-    def pending(self, senders: Collection[uuid.UUID]) -> Iterator[Pending]:
-        """Yield the queue as it is now, without what one of these senders has on its way."""
+    def pending(self) -> Iterator[Pending]:
+        """Yield the queue as it is now, without what some sender has on its way."""
         with self._database.read() as session:
-            yield DatabasePending(session, senders)
+            yield DatabasePending(session)
 
     def parts(self, ranges: Sequence[PendingRange]) -> list[TransferablePart]:
         """Return what the packet says of these ranges; neighbours of one file share a part."""
         facts: dict[uuid.UUID, tuple[OutgoingTransferable, bytes]] = {}
         with self._database.read() as session:
-            for ids in chunks({item.transferable_id for item in ranges}):
-                rows = session.execute(
-                    select(OutgoingTransferable, User.profile)
-                    .join(User, User.id == OutgoingTransferable.user_id)
-                    .where(OutgoingTransferable.id.in_(ids))
-                )
-                facts.update((row.id, (row, profile)) for row, profile in rows)
+            ids = {item.transferable_id for item in ranges}
+            rows = session.execute(
+                select(OutgoingTransferable, User.profile)
+                .join(User, User.id == OutgoingTransferable.user_id)
+                .where(among(session, OutgoingTransferable.id, ids))
+            )
+            facts.update((row.id, (row, profile)) for row, profile in rows)
         return [
             describe(*facts[transferable_id], [(item.offset, item.size) for item in group])
             for transferable_id, group in groupby(ranges, key=lambda item: item.transferable_id)
@@ -67,19 +68,16 @@ class Queue:
 
     def contents(self, ranges: Sequence[PendingRange]) -> dict[uuid.UUID, bytes]:
         """Return the bytes of those small files that the database keeps itself."""
-        found: dict[uuid.UUID, bytes] = {}
         small = {
             item.transferable_id for item in ranges if item.whole and item.size <= LARGEST_INLINE
         }
         with self._database.read() as session:
-            for ids in chunks(small):
-                rows = session.execute(
-                    select(OutgoingContent.transferable_id, OutgoingContent.data).where(
-                        OutgoingContent.transferable_id.in_(ids)
-                    )
+            rows = session.execute(
+                select(OutgoingContent.transferable_id, OutgoingContent.data).where(
+                    among(session, OutgoingContent.transferable_id, small)
                 )
-                found.update((row.transferable_id, row.data) for row in rows)
-        return found
+            )
+            return {row.transferable_id: row.data for row in rows}
 
     def revocations(self) -> list[tuple[int, Revocation]]:
         """Return revocations that were not sent yet, oldest first, with their row numbers."""
@@ -105,16 +103,14 @@ class Queue:
                 for row, name, profile in rows
             ]
 
-    def due_again(
-        self, senders: Collection[uuid.UUID], sent_before: datetime, budget: int, limit: int
-    ) -> list[PendingRange]:
+    def due_again(self, sent_before: datetime, budget: int, limit: int) -> list[PendingRange]:
         """Return ranges to send once more, longest ago first, as many as fit."""
         chosen: list[PendingRange] = []
         size = 0
         with self._database.read() as session:
             query = (
                 select(*COLUMNS)
-                .where(REPEATS, OutgoingRange.sent_at < sent_before, nobody_sends(senders))
+                .where(REPEATS, OutgoingRange.sent_at < sent_before, IS_FREE)
                 .order_by(OutgoingRange.sent_at, OutgoingRange.id)
                 .limit(limit)
             )
@@ -127,21 +123,18 @@ class Queue:
 
     def mark_sent_again(self, session: Session, ranges: Collection[int], now: datetime) -> None:
         """Record that the link took these once more."""
-        for ids in chunks(ranges):
-            session.execute(
-                update(OutgoingRange)
-                .where(OutgoingRange.id.in_(ids), REPEATS)
-                .values(sent_at=now, sends_left=OutgoingRange.sends_left - 1, sender=None)
-                .execution_options(synchronize_session=False)
-            )
+        session.execute(
+            update(OutgoingRange)
+            .where(among(session, OutgoingRange.id, ranges), REPEATS)
+            .values(sent_at=now, sends_left=OutgoingRange.sends_left - 1)
+            .execution_options(synchronize_session=False)
+        )
 
     def give_up_repeating(self, lost: PendingRange) -> None:
         """Forget about sending a range again: its bytes are gone."""
         with self._database.write() as session:
             session.execute(
-                update(OutgoingRange)
-                .where(OutgoingRange.id == lost.id)
-                .values(sends_left=0, sender=None)
+                update(OutgoingRange).where(OutgoingRange.id == lost.id).values(sends_left=0)
             )
 
     def mark_sent(
@@ -165,13 +158,12 @@ class Queue:
         for transferable_id, length in sent:
             size[transferable_id] += length
         _count_sent(session, count, size, now)
-        for ids in chunks(revocations):
-            session.execute(
-                update(RevocationRow)
-                .where(RevocationRow.id.in_(ids))
-                .values(sent_at=now)
-                .execution_options(synchronize_session=False)
-            )
+        session.execute(
+            update(RevocationRow)
+            .where(among(session, RevocationRow.id, revocations))
+            .values(sent_at=now)
+            .execution_options(synchronize_session=False)
+        )
         return refresh_states(session, count.keys(), now)
 
     def mark_missing(self, lost: PendingRange) -> None:
@@ -192,17 +184,14 @@ def _finish(
     session: Session, ids: Collection[int], state: RangeState, now: datetime, **values: object
 ) -> list[tuple[uuid.UUID, int]]:
     """Take pending ranges out of the queue; return (transferable, size) of those that were."""
-    finished: list[tuple[uuid.UUID, int]] = []
-    for some in chunks(ids):
-        rows = session.execute(
-            update(OutgoingRange)
-            .where(OutgoingRange.id.in_(some), OutgoingRange.state == RangeState.PENDING)
-            .values(state=state, finished_at=now, sender=None, **values)
-            .returning(OutgoingRange.transferable_id, OutgoingRange.size)
-            .execution_options(synchronize_session=False)
-        )
-        finished.extend((row.transferable_id, row.size) for row in rows)
-    return finished
+    rows = session.execute(
+        update(OutgoingRange)
+        .where(among(session, OutgoingRange.id, ids), OutgoingRange.state == RangeState.PENDING)
+        .values(state=state, finished_at=now, **values)
+        .returning(OutgoingRange.transferable_id, OutgoingRange.size)
+        .execution_options(synchronize_session=False)
+    )
+    return [(row.transferable_id, row.size) for row in rows]
 
 
 def _count_sent(

@@ -76,8 +76,9 @@ class Sender(Service):
             duration=timedelta(seconds=settings.history_duration),
             limit=settings.history_entries_per_packet,
         )
+        self._claims = Claims(installation)
         self._planner = Planner(
-            installation, scheduler, self._queue, Claims(installation), self._history, now
+            installation, scheduler, self._queue, self._claims, self._history, now
         )
         self._repeats = settings.repeat - 1
         self._heartbeat = timedelta(seconds=settings.heartbeat_every)
@@ -218,6 +219,7 @@ class Sender(Service):
                 repeats = self._repeats
                 changed = self._queue.mark_sent(session, ranges, revocations, now, repeats=repeats)
                 self._history.mark_told(session, [entry.id for entry in load.history], now)
+            self._claims.release(session, ranges)
             set_time(session, LAST_PACKET_SENT_AT, now)
         for transferable_id, state in changed.items():
             if state is OutgoingState.SUCCESS:

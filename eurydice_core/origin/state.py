@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import and_, case, null, or_, update
 from sqlalchemy.orm import Session
 
+from eurydice_core.db.among import among
 from eurydice_core.db.outgoing import OutgoingTransferable as Row
 from eurydice_core.model.states import OutgoingState, RevocationReason
 
-__all__ = ["chunks", "refresh_states"]
-
-T = TypeVar("T")
-STATEMENT_VALUES = 1000
-"""Values in one IN list: databases limit the variables of a statement."""
+__all__ = ["refresh_states"]
 
 FINAL = [state.value for state in OutgoingState if state.is_final]
 
@@ -41,13 +37,6 @@ STATE = case(
 )
 
 
-def chunks(values: Collection[T]) -> Iterator[Sequence[T]]:
-    """Cut values into lists that fit into one statement."""
-    everything = list(values)
-    for start in range(0, len(everything), STATEMENT_VALUES):
-        yield everything[start : start + STATEMENT_VALUES]
-
-
 def refresh_states(
     session: Session, ids: Collection[uuid.UUID], now: datetime
 ) -> dict[uuid.UUID, OutgoingState]:
@@ -55,15 +44,12 @@ def refresh_states(
 
     One that came to its end is to be announced to the destination from now on.
     """
-    changed: dict[uuid.UUID, OutgoingState] = {}
     announce_at = case((STATE.in_(FINAL), now), else_=null())
-    for some in chunks(ids):
-        rows = session.execute(
-            update(Row)
-            .where(Row.id.in_(some), Row.state != STATE)
-            .values(state=STATE, state_changed_at=now, announce_at=announce_at, announced=0)
-            .returning(Row.id, Row.state)
-            .execution_options(synchronize_session=False)
-        )
-        changed.update((row.id, row.state) for row in rows)
-    return changed
+    rows = session.execute(
+        update(Row)
+        .where(among(session, Row.id, ids), Row.state != STATE)
+        .values(state=STATE, state_changed_at=now, announce_at=announce_at, announced=0)
+        .returning(Row.id, Row.state)
+        .execution_options(synchronize_session=False)
+    )
+    return {row.id: row.state for row in rows}

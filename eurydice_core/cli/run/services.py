@@ -15,7 +15,7 @@ from eurydice_core.config import Settings
 from eurydice_core.errors import ConfigurationError
 from eurydice_core.installation import Installation, open_installation
 from eurydice_core.model.states import Side
-from eurydice_core.service import Service
+from eurydice_core.service import Service, settle_down
 
 __all__ = ["SERVICES", "Name", "configure_log", "require_service", "run_service"]
 
@@ -65,6 +65,7 @@ def run_service(name: Name, settings: Settings) -> None:
 
         def run(service: Service) -> None:
             logger.info("works for the {}", settings.side)
+            settle_down()
             service.run(stop)
 
         DAEMONS[name](installation, run)

@@ -378,7 +378,7 @@ def test_a_file_that_never_became_whole_is_given_up_in_the_end(sides):
 
 def test_ranges_are_finished_once(sides):
     id = sides.submit(content(250))
-    chosen = sides.sender._planner._choose(set())
+    chosen = sides.sender._planner._choose()
     rows = [item.id for item in chosen]
     for _ in range(2):
         with sides.origin.database.write() as session:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from eurydice_core.db.bell import open_bell
 from eurydice_core.db.leases import Lease
-from eurydice_core.db.outgoing import OutgoingRange
+from eurydice_core.db.outgoing import OutgoingClaim, OutgoingRange
 from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.errors import ConfigurationError, LinkDown
 from eurydice_core.leases import MACHINE, Leases, hold_machine
@@ -94,6 +94,19 @@ def test_what_a_killed_sender_had_on_its_way_is_sent_by_another_at_once(sides, s
     drain(senders.start())
     assert sides.carried(sides.wire.packets) == 3 + 10
     assert {row.ranges_pending for row in sides.outgoing().values()} == {0}
+    assert not claims(sides), "neither the dead nor the living keep claims of what was sent"
+
+
+def test_nothing_stays_claimed_of_files_whose_bytes_are_gone(sides, senders):
+    sides.submit(b"x" * 1000)
+    sides.origin.storage.delete(list(sides.origin.storage.list_keys("ranges/")))
+    drain(senders.start())
+    assert not claims(sides)
+
+
+def claims(sides) -> list[OutgoingClaim]:
+    with sides.origin.database.read() as session:
+        return list(session.scalars(select(OutgoingClaim)))
 
 
 def test_what_a_sender_of_another_machine_had_on_its_way_waits_for_its_lease(sides, senders):

@@ -27,6 +27,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
+        "outgoing_claims",
+        sa.Column(
+            "range_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("sender", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("range_id", name=op.f("pk_outgoing_claims")),
+    )
+    op.create_table(
         "sign_in_failures",
         sa.Column("key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -242,7 +253,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("sender", sa.Uuid(), nullable=True),
         sa.Column("sends_left", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["transferable_id"],
@@ -401,6 +411,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sign_in_failures_ends_at"))
 
     op.drop_table("sign_in_failures")
+    op.drop_table("outgoing_claims")
     op.drop_table("leases")
     op.drop_table("facts")
     # ### end Alembic commands ###
