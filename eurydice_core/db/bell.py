@@ -13,7 +13,7 @@ import psycopg
 from loguru import logger
 from sqlalchemy import URL
 
-from eurydice_core.db.engine import Database
+from eurydice_core.db.engine import PATIENCE, Database
 from eurydice_core.db.waiting import QUEUE_CHANNEL
 
 __all__ = ["Bell", "open_bell"]
@@ -87,7 +87,7 @@ class PostgresBell(Bell):
         deadline = time.monotonic() + seconds
         try:
             if self._connection is None:
-                self._connection = psycopg.connect(self._address, autocommit=True)
+                self._connection = psycopg.connect(self._address, autocommit=True, **PATIENCE)
                 self._connection.execute(f"LISTEN {QUEUE_CHANNEL}")
                 return True  # what came before that was not heard
             while not stop.is_set():

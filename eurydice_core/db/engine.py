@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from eurydice_core.db.group_commit import GroupCommit
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 
-__all__ = ["Database"]
+__all__ = ["PATIENCE", "Database"]
 
 T = TypeVar("T")
 
@@ -25,6 +25,14 @@ WRITES = "eurydice_writes"
 """Execution option of a connection that will write."""
 HASTY = "eurydice_hasty"
 """Execution option of one whose writing need not survive a power cut."""
+PATIENCE: Final[dict[str, Any]] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Of libpq, in seconds and milliseconds: a server that vanished is noticed within a minute."""
 
 
 class Database:
@@ -37,14 +45,14 @@ class Database:
         parsed = _checked_url(url)
         self.name = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        arguments = _sqlite_arguments(parsed, busy_timeout) if self.is_sqlite else {}
+        limits = _sqlite_arguments if self.is_sqlite else _postgresql_arguments
         self.engine = create_engine(
             parsed,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=busy_timeout,
             pool_pre_ping=not self.is_sqlite,
-            connect_args=arguments,
+            connect_args=limits(parsed, busy_timeout),
         )
         if self.is_sqlite:
             _prepare_sqlite(self.engine, busy_timeout)
@@ -62,7 +70,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer, or cannot do it now.
         """
-        with self._translated(), Session(self.engine, expire_on_commit=False) as session:
+        with self.translated(), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -72,7 +80,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer, or cannot do it now.
         """
-        with self._translated(), self.engine.connect() as connection:
+        with self.translated(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -88,7 +96,7 @@ class Database:
         """
         with (
             self._turn,
-            self._translated(),
+            self.translated(),
             Session(self._writing if durable else self._hasty, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -110,7 +118,12 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Say in one line that the database does not answer, or cannot do it now.
+
+        Raises:
+            DatabaseUnavailable: it does not, or cannot.
+        """
         try:
             yield
         except PoolTimeout as error:
@@ -172,6 +185,13 @@ def _sqlite_arguments(url: URL, busy_timeout: float) -> dict[str, Any]:
     if not directory.is_dir():
         raise ConfigurationError(f"[database] url: the directory {directory} does not exist")
     return {"timeout": busy_timeout, "check_same_thread": False}
+
+
+def _postgresql_arguments(url: URL, busy_timeout: float) -> dict[str, Any]:
+    """Return how long to wait for a server, and for others' locks, where the URL does not say."""
+    milliseconds = max(1, round(busy_timeout * 1000))  # 0 would be for ever
+    arguments = {**PATIENCE, "options": f"-c lock_timeout={milliseconds}"}
+    return {name: value for name, value in arguments.items() if name not in url.query}
 
 
 def _prepare_sqlite(engine: Engine, busy_timeout: float) -> None:

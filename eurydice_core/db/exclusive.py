@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from eurydice_core.db.engine import Database
 from eurydice_core.errors import DatabaseUnavailable
@@ -61,17 +60,16 @@ def _turn(database: Database) -> Iterator[None]:
 def _advisory_locks(database: Database, ids: Collection[uuid.UUID]) -> Iterator[None]:
     # In order, so that two of these never wait for each other in a circle.
     numbers = sorted(int.from_bytes(id.bytes[:8], signed=True) for id in ids)
-    try:
+    with database.translated():
         connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    except (DBAPIError, PoolTimeout) as error:
-        raise DatabaseUnavailable(f"database {database.name}: {error}") from error
     with connection:
         try:
-            connection.execute(text(f"SET lock_timeout = '{WAIT_SECONDS}s'"))
-            connection.execute(LOCK_ALL, {"numbers": numbers})
-        except DBAPIError as error:
+            with database.translated():
+                connection.execute(text(f"SET lock_timeout = '{WAIT_SECONDS}s'"))
+                connection.execute(LOCK_ALL, {"numbers": numbers})
+        except DatabaseUnavailable:
             connection.invalidate()  # which lets go of those it has
-            raise DatabaseUnavailable(f"database {database.name}: {error.orig}") from error
+            raise
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from sqlalchemy import delete, literal, select
+from sqlalchemy import ColumnElement, delete, literal, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.among import among
@@ -32,7 +32,7 @@ class Claims:
         self._leases = installation.leases
         self._sender = installation.leases.holder
         self._owed: set[int] = set()
-        """What is to be given back, should the database not have answered."""
+        """What is to be given back, or may have been claimed: the database did not answer."""
 
     def look(self) -> None:
         """Say that this sender lives, and void the claims of those that do not.
@@ -56,12 +56,23 @@ class Claims:
         Args:
             chosen: what is to be sent next.
             again: whether it was sent before.
+
+        Raises:
+            DatabaseUnavailable: nobody can be asked; what may be claimed is given back later.
         """
         if not chosen:
             return []
-        waits = OutgoingRange.sends_left > 0 if again else IS_PENDING
+        ids = {item.id for item in chosen}
+        try:
+            mine = self._claim(ids, OutgoingRange.sends_left > 0 if again else IS_PENDING)
+        except DatabaseUnavailable:
+            self._owed |= ids
+            raise
+        return [item for item in chosen if item.id in mine]
+
+    def _claim(self, ids: Collection[int], waits: ColumnElement[bool]) -> set[int]:
         with self._database.write(durable=False) as session:
-            wanted = among(session, OutgoingRange.id, {item.id for item in chosen})
+            wanted = among(session, OutgoingRange.id, ids)
             free = (
                 select(OutgoingRange.id, literal(self._sender))
                 .where(wanted, waits)
@@ -73,8 +84,7 @@ class Claims:
                 .on_conflict_do_nothing()
                 .returning(OutgoingClaim.range_id)
             )
-            mine = set(claimed)
-        return [item for item in chosen if item.id in mine]
+            return set(claimed)
 
     def release(self, session: Session, ranges: Collection[int]) -> None:
         """Let go of ranges, whether they were sent or not."""

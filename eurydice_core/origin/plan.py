@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from eurydice_core.db.facts import MAINTENANCE, get_fact
@@ -68,11 +68,12 @@ class Planner:
                 return Load()
         before = in_flight or Load()
         self._claims.look()
-        load = Load(
-            ranges=self._choose(),
+        news = Load(
             revocations=[] if before.revocations else self._queue.revocations(),
             history=[] if before.history else self._history.due(self._now()),
         )
+        # Claimed last: nothing else can fail then, and leave it claimed for nothing.
+        load = replace(news, ranges=self._choose())
         if load.is_empty and self._repeats and not before.again:
             return Load(ranges=self._choose_again(), again=True)
         return load

@@ -16,9 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import psutil
 import pytest
+from click.testing import CliRunner
+
+from eurydice_core.cli.main import Invocation, eurydice
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -77,17 +81,14 @@ class Site:
         }
 
     def command(self, *arguments: str, stdin: str = "") -> str:
-        """Run `eurydice` to its end; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "eurydice_core", "--config", str(self.config), *arguments],
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        """Do what `eurydice` does, without a process; return what it printed."""
+        name, *rest = arguments
+        command = eurydice.get_command(click.Context(eurydice), name)
+        invocation = Invocation(self.config, self.environment)
+        done = CliRunner().invoke(
+            command, rest, obj=invocation, input=stdin, catch_exceptions=False
         )
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.output
         return done.stdout.strip()
 
     def start(self) -> None:

@@ -6,7 +6,9 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +19,7 @@ from eurydice_core.db.bell import open_bell
 from eurydice_core.db.leases import Lease
 from eurydice_core.db.outgoing import OutgoingClaim, OutgoingRange
 from eurydice_core.db.waiting import WaitingCount
-from eurydice_core.errors import ConfigurationError, LinkDown
+from eurydice_core.errors import ConfigurationError, DatabaseUnavailable, LinkDown
 from eurydice_core.leases import MACHINE, Leases, hold_machine
 from eurydice_core.model.states import RangeState, RevocationReason
 from eurydice_core.origin.clean import OriginCleaner
@@ -102,6 +104,38 @@ def test_nothing_stays_claimed_of_files_whose_bytes_are_gone(sides, senders):
     sides.origin.storage.delete(list(sides.origin.storage.list_keys("ranges/")))
     drain(senders.start())
     assert not claims(sides)
+
+
+@pytest.mark.parametrize("when", ["planned", "claimed"])
+def test_nothing_stays_claimed_when_the_database_went_away(sides, senders, monkeypatch, when):
+    sides.submit(b"x" * 200)
+    sender = senders.start()
+    database = sides.origin.database
+    with monkeypatch.context() as patch:
+        if when == "planned":
+            gone = DatabaseUnavailable("it is away")
+            patch.setattr(sender._queue, "revocations", Mock(side_effect=gone))
+        else:
+            patch.setattr(database, "write", lost_answer(database.write))
+        with pytest.raises(DatabaseUnavailable):
+            sender.step()
+    drain(sender)
+    assert sides.carried(sides.wire.packets) == 2
+    assert not claims(sides)
+
+
+def lost_answer(write):
+    """Commit, and do not hear of it: the connection was cut meanwhile."""
+
+    @contextmanager
+    def unheard(**options):
+        with write(**options) as session:
+            yield session
+            claimed = session.scalar(select(func.count()).select_from(OutgoingClaim))
+        if claimed:
+            raise DatabaseUnavailable("it is away")
+
+    return unheard
 
 
 def claims(sides) -> list[OutgoingClaim]:

@@ -33,6 +33,14 @@ class Postgres:
         uri: str = self.server.get_uri(database=name)
         return uri.replace("postgresql://", "postgresql+psycopg://", 1)
 
+    @contextlib.contextmanager
+    def locked(self, url: str) -> Iterator[None]:
+        """Keep everybody waiting who asks a database for what every request asks it."""
+        address = url.replace("+psycopg", "", 1)
+        with psycopg.connect(address) as connection:
+            connection.execute("LOCK TABLE users, facts")
+            yield
+
     def stop(self) -> None:
         self.server.stop()
 
@@ -61,12 +69,19 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 class Gate:
-    """A way to a server that can be shut: what goes through it is cut, and nobody gets in."""
+    """A way to a server that can be shut or slow.
+
+    What goes through it when it is shut is cut, and nobody gets in. When it is slow, every
+    answer comes late.
+    """
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
         self._open = threading.Event()
         self._open.set()
+        self.late = 0.0
+        """Seconds by which each answer is late."""
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._through: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -85,6 +100,7 @@ class Gate:
         self._open.set()
 
     def close(self) -> None:
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
@@ -104,18 +120,28 @@ class Gate:
                 threading.Thread(target=self._join, args=(near, far), daemon=True).start()
 
     def _join(self, near: socket.socket, far: socket.socket) -> None:
-        back = threading.Thread(target=self._pass, args=(far, near), daemon=True)
+        asked = threading.Event()
+
+        def answer() -> None:
+            if asked.is_set():
+                asked.clear()
+                self._closed.wait(self.late)
+
+        back = threading.Thread(target=self._pass, args=(far, near, answer), daemon=True)
         back.start()
-        self._pass(near, far)
+        self._pass(near, far, asked.set)
         back.join()
         with self._lock:
             self._through -= {near, far}
         near.close()
         far.close()
 
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass(
+        self, source: socket.socket, sink: socket.socket, before: Callable[[], object]
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
+                before()
                 sink.sendall(data)
         for each in (source, sink):
             with contextlib.suppress(OSError):

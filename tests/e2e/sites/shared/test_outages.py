@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -11,6 +14,7 @@ import pytest
 pytestmark = [pytest.mark.e2e, pytest.mark.service, pytest.mark.timeout(600)]
 
 MIB = 2**20
+AWAY_SECONDS = float(os.environ.get("AWAY_SECONDS", "60"))
 BYTES = {"Content-Type": "application/octet-stream"}
 
 
@@ -70,10 +74,49 @@ def test_postgresql_restarted_under_both_sides_loses_nothing(
             )
 
 
+def test_connections_that_are_all_in_use_are_waited_for_and_nothing_is_lost(
+    make_shared_sites, tools, postgres_server
+):
+    few = {"DATABASE__POOL_SIZE": "1", "DATABASE__BUSY_TIMEOUT": "500ms"}
+    sites = make_shared_sites(origin=few, destination=few)
+
+    def keep_locked() -> None:
+        for site in (sites.origin, sites.destination):
+            locks.enter_context(postgres_server.locked(site.settings["DATABASE__URL"]))
+
+    with (
+        ExitStack() as locks,
+        something_away(tools, sites, 5 * MIB, keep_locked, locks.close) as sender,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        refused = list(pool.map(lambda _: sender.get("transferables/"), range(16)))
+        assert {answer.status_code for answer in refused} == {503}
+        said = "all its connections are in use; raise [database] pool_size"
+        assert said in sites.origin.said()
+
+
+def test_object_store_that_answers_late_makes_it_slow_and_nothing_else(
+    make_shared_sites, tools, gate
+):
+    sites = make_shared_sites()
+    for site in (sites.origin, sites.destination):
+        site.start()
+    ((sender, fetcher),) = sites.users(1)
+    gate.late = 0.3
+    check_transfer(tools, sender, fetcher, 20 * MIB, 1)
+    for site in (sites.origin, sites.destination):
+        status, told = readiness(site)
+        assert (status, told["checks"]["storage"]["status"]) == (200, "ok"), told
+    check_transfer(tools, sender, fetcher, 10_000, 2)
+
+
 @pytest.mark.scale
 def test_object_store_away_for_a_while_loses_nothing(make_shared_sites, tools, gate):
     quick = {"STORAGE__RETRIES": "1", "STORAGE__CONNECT_TIMEOUT": "1s"}
     sites = make_shared_sites(origin=quick, destination=quick)
     with something_away(tools, sites, 60 * MIB, gate.shut, gate.open) as sender:
-        refused = sender.post("transferables/", content=bytes(MIB), headers=BYTES)
-        assert refused.status_code in (503, 507), refused.text
+        back = time.monotonic() + AWAY_SECONDS
+        while time.monotonic() < back:
+            refused = sender.post("transferables/", content=bytes(MIB), headers=BYTES)
+            assert refused.status_code == 503, refused.text
+            assert readiness(sites.origin)[0] == 503
