@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import text
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from eurydice_core.config import Settings
 from eurydice_core.db.engine import Database
 from eurydice_core.db.schema import migrate
-from eurydice_core.installation import open_installation
+from eurydice_core.installation import Installation, open_installation
 from eurydice_core.model.clock import utc_now
 from eurydice_core.model.states import Side
 from eurydice_core.origin.claims import Claims
@@ -61,19 +62,7 @@ def next_packets(url: str, home: Path, scheduler: str, pending: int) -> list[flo
     (home / "data").mkdir(exist_ok=True)
     with open_installation(settings) as installation:
         fill(installation.database, installation.accounts, pending)
-        plugin = installation.plugins.create_scheduler(scheduler, {}, installation.context)
-        planner = Planner(
-            installation,
-            plugin,
-            Queue(installation.database),
-            Claims(installation),
-            History(
-                installation.database,
-                duration=utc_now() - utc_now(),
-                limit=500,
-            ),
-            utc_now,
-        )
+        planner = planner_of(installation, scheduler)
         settle_down()  # as every service does
         times = []
         for _ in range(PACKETS):
@@ -84,6 +73,14 @@ def next_packets(url: str, home: Path, scheduler: str, pending: int) -> list[flo
                 break
             planner.give_back(load)
         return times
+
+
+def planner_of(installation: Installation, scheduler: str) -> Planner:
+    """Return what decides what a sender of this origin sends next."""
+    plugin = installation.plugins.create_scheduler(scheduler, {}, installation.context)
+    queue, claims = Queue(installation.database), Claims(installation)
+    history = History(installation.database, duration=timedelta(0), limit=500)
+    return Planner(installation, plugin, queue, claims, history, utc_now)
 
 
 def fill(database: Database, accounts: object, pending: int) -> None:

@@ -3,6 +3,7 @@
     python benchmarks/scale.py                                   # one gigabyte, SQLite and files
     python benchmarks/scale.py --backend all --work all --senders 1 --senders 2
     python benchmarks/scale.py --part queue --engine postgresql  # the next packet of a long queue
+    python benchmarks/scale.py --part history --engine sqlite    # beside ten million that ended
 
 Both sides run on this machine as `eurydice run` starts them, every service a process of its
 own, joined by the UDP link on loopback with 10 % repair. The time is that from the first
@@ -111,7 +112,7 @@ class Site:
 def main() -> None:
     arguments = parse_arguments()
     rows = []
-    parts = {"transfer": transfers, "queue": queues}
+    parts = {"transfer": transfers, "queue": queues, "history": history}
     for part in arguments.part or ["transfer"]:
         for row in parts[part](arguments):
             rows.append({"part": part, **row, "load": os.getloadavg()[0]})
@@ -121,7 +122,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Whole sites, end to end.")
-    parser.add_argument("--part", action="append", choices=["transfer", "queue"])
+    parser.add_argument("--part", action="append", choices=["transfer", "queue", "history"])
     parser.add_argument("--backend", choices=[*BACKENDS, "all"], default=BACKENDS[0])
     parser.add_argument("--work", choices=[*WORK, "all"], default=WORK[0])
     parser.add_argument("--senders", type=int, action="append", choices=[1, 2])
@@ -132,6 +133,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=6000, help="of the link, in Mbit/s")
     parser.add_argument("--scheduler", default="scheduler_rotating")
     parser.add_argument("--pending", type=int, action="append", help="ranges in the queue")
+    parser.add_argument("--finished", type=int, default=10**7, help="transfers of the history")
     parser.add_argument("--engine", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args()
@@ -324,6 +326,12 @@ def queues(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                         "median_ms": 1000 * sorted(times)[len(times) // 2],
                         "worst_ms": 1000 * max(times),
                     }
+
+
+def history(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from long_history import histories
+
+    return histories(arguments)
 
 
 if __name__ == "__main__":

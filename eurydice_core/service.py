@@ -66,8 +66,13 @@ class Service(ABC):
                 self._wait = min(self._wait * 2, LONGEST_WAIT)
                 continue
             self.report_recovery()
-            if not busy:
+            if busy:
+                self.gather(stop)
+            else:
                 self.idle(stop)
+
+    def gather(self, stop: threading.Event) -> None:  # noqa: B027 - most services do nothing
+        """Wait a moment between two steps, where more work at once is less work in all."""
 
     def idle(self, stop: threading.Event) -> None:
         """Wait after a step that found nothing to do."""

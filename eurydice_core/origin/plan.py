@@ -78,6 +78,11 @@ class Planner:
             return Load(ranges=self._choose_again(), again=True)
         return load
 
+    def is_full(self, load: Load) -> bool:
+        """Tell whether a packet carries about as much as it can."""
+        size = sum(item.size for item in load.ranges)
+        return 2 * size >= self._budget or len(load.ranges) >= self._max_ranges
+
     def give_back(self, load: Load) -> None:
         """Let others send what this sender did not."""
         if load.ranges:

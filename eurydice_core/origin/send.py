@@ -7,6 +7,7 @@ need not wait for the disk.
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ __all__ = ["Sender"]
 
 LOOK_EVERY: Final = 1.0
 """Seconds after which an idle sender looks for what is due again, though nothing was queued."""
+GATHER_SECONDS: Final = 0.1
+"""At least so far apart are packets that are not full: what a packet of a few small files
+costs both sides is what a packet of a thousand costs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class Sender(Service):
         self._sequence = 0
         self._last_sent: datetime | None = None
         self._flight: Flight | None = None
+        self._next_at = 0.0
         self._buffers = [bytearray(), bytearray()]
         self._bell = open_bell(installation.database, settings.poll_every)
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="link")
@@ -101,7 +107,9 @@ class Sender(Service):
             StorageUnavailable: the data cannot be read now.
         """
         self._watch.record()
+        began = time.monotonic()
         load = self._planner.plan(self._flight.load if self._flight else None)
+        self._next_at = began if self._planner.is_full(load) else began + GATHER_SECONDS
         wanted = not load.is_empty or self._heartbeat_is_due()
         try:
             packet = self._pack(load) if wanted else None
@@ -131,6 +139,10 @@ class Sender(Service):
             self._planner.give_back(flight.load)
             raise
         return True
+
+    def gather(self, stop: threading.Event) -> None:
+        """Let more come for the next packet, unless this one was full."""
+        stop.wait(max(0.0, self._next_at - time.monotonic()))
 
     def idle(self, stop: threading.Event) -> None:
         """Wait until something may be queued, or be due again."""

@@ -10,29 +10,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from loguru import logger
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.accounts import Account
 from eurydice_core.db.admission import UploadReservation
-from eurydice_core.db.outgoing import OutgoingTransferable, range_key
-from eurydice_core.errors import (
-    EurydiceError,
-    InvalidRequest,
-    SizeMismatch,
-    StorageFull,
-    TooLarge,
-)
+from eurydice_core.db.outgoing import OutgoingTransferable
+from eurydice_core.errors import InvalidRequest, SizeMismatch, StorageFull, TooLarge
 from eurydice_core.installation import Installation
-from eurydice_core.interfaces.storage import Buffer, ObjectWriter
+from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import RevocationReason
 from eurydice_core.model.transferable import Outgoing
+from eurydice_core.origin.cutter import RangeCutter
 from eurydice_core.origin.digests import Digests
 from eurydice_core.origin.idempotency import Key, claim, confirm, release
 from eurydice_core.origin.quota import Reservation
@@ -97,14 +90,10 @@ class Submission:
             range_size=settings.range_size,
         )
         self.id = self._upload.id
-        self._received = 0
         self._digests = Digests(digests or {})
         self._key = key
         self._recorded = False
-        self._held: StoredRange | None = None
-        self._open: ExitStack | None = None
-        self._writer: ObjectWriter | None = None
-        self._start = 0
+        self._ranges = RangeCutter(installation.storage, self.id, settings.range_size, self._beside)
         self._noted_at = time.monotonic()
         self._threads: ThreadPoolExecutor | None = None
         self.room: Reservation | None = None
@@ -146,14 +135,11 @@ class Submission:
             StorageError: they cannot be kept.
         """
         view = memoryview(data)
-        self._check_length(self._received + len(view))
+        self._check_length(self._ranges.received + len(view))
         self._note_progress()
         hashed = self._hash(view)
-        rest = view
-        while len(rest):
-            taken = rest[: self._start + self._upload.range_size - self._received]
-            self._into_range(taken)
-            rest = rest[len(taken) :]
+        for stored in self._ranges.write(view):
+            self._queue_range(stored)
         if hashed is not None:
             hashed.result()
 
@@ -166,18 +152,18 @@ class Submission:
             Conflict: the user took the transferable back meanwhile.
             StorageError: the last range cannot be kept.
         """
-        self._check_end()
-        self._close_range()
-        last = self._held or StoredRange(0, 0)
-        if last.durable is not None:
-            last.durable.result()
+        size = self._ranges.received
+        self._check_end(size)
+        for stored in self._ranges.close():
+            self._queue_range(stored)
+        last = self._ranges.last()
         self._release_threads()
         with self._installation.database.write() as session:
-            self._record(session, last, whole=last.size == self._received)
+            self._record(session, last, whole=last.size == size)
             sha1, sha256 = self._digests.sha1, self._digests.sha256
-            outgoing = complete_record(session, self._upload, self._received, sha1, sha256)
+            outgoing = complete_record(session, self._upload, size, sha1, sha256)
             self._confirm(session)
-        self._held = None
+        self._ranges.forget_last()
         self._tell_submitted(outgoing)
         return outgoing
 
@@ -193,15 +179,14 @@ class Submission:
         """
         self._check_length(len(content))
         self._digests.update(content)
-        self._received = len(content)
-        self._check_end()
+        self._check_end(len(content))
         queued = self._installation.database.write_soon(partial(self._queue, content))
         queued.add_done_callback(self._on_queued)
         return queued
 
     def fail(self, reason: RevocationReason) -> None:
         """Give the upload up, keep nothing of it, and have the destination told."""
-        self._discard_range()
+        self._ranges.discard()
         self._release_threads()
         now = datetime.now(UTC)
         with self._installation.database.write() as session:
@@ -238,9 +223,9 @@ class Submission:
             session.execute(update(row).where(row.id == self.id).values(received_at=moment))
             session.execute(update(held).where(held.id == self.id).values(created_at=moment))
 
-    def _check_end(self) -> None:
-        if self._upload.size is not None and self._received != self._upload.size:
-            raise SizeMismatch(self._upload.size, self._received)
+    def _check_end(self, received: int) -> None:
+        if self._upload.size is not None and received != self._upload.size:
+            raise SizeMismatch(self._upload.size, received)
         self._digests.verify()
 
     def _hash(self, data: memoryview) -> Future[None] | None:
@@ -274,57 +259,9 @@ class Submission:
             sha256=outgoing.sha256.hex() if outgoing.sha256 else None,
         )
 
-    def _into_range(self, data: memoryview) -> None:
-        if self._writer is None:
-            self._start = self._received
-            self._open = ExitStack()
-            self._writer = self._open.enter_context(
-                self._installation.storage.write(range_key(self.id, self._start))
-            )
-        self._writer.write(data)
-        self._received += len(data)
-        if self._held is not None and self._held.durable is not None and self._held.durable.done():
-            self._queue_held()
-        if self._received - self._start == self._upload.range_size:
-            self._close_range()
-
-    def _close_range(self) -> None:
-        """End the open range; making it durable goes on while the next one comes."""
-        stack, self._open, self._writer = self._open, None, None
-        if stack is None:
-            return
-        self._queue_held()
-        size = self._received - self._start
-        if size == self._upload.range_size:
-            self._held = StoredRange(self._start, size, self._beside().submit(stack.close))
-        else:
-            stack.close()
-            self._held = StoredRange(self._start, size)
-        self._start = self._received
-
-    def _discard_range(self) -> None:
-        """Leave the open range's `with` block by an exception, so that nothing of it stays."""
-        stack, self._open, self._writer = self._open, None, None
-        held, self._held = self._held, None
-        try:
-            if stack is not None:
-                stack.__exit__(InvalidRequest, InvalidRequest("the upload was given up"), None)
-            if held is not None:
-                if held.durable is not None:
-                    held.durable.result()
-                self._installation.storage.delete([range_key(self.id, held.offset)])
-        except EurydiceError as error:
-            logger.warning("upload {}: what came of it may stay in the storage: {}", self.id, error)
-
-    def _queue_held(self) -> None:
-        """Queue the range before the one that is coming now."""
-        held, self._held = self._held, None
-        if held is None:
-            return
-        if held.durable is not None:
-            held.durable.result()
+    def _queue_range(self, stored: StoredRange) -> None:
         with self._installation.database.write() as session:
-            self._record(session, held, whole=held.size == self._upload.size)
+            self._record(session, stored, whole=stored.size == self._upload.size)
 
     def _beside(self) -> ThreadPoolExecutor:
         """Return this upload's threads, which small uploads never need."""

@@ -203,7 +203,7 @@ def test_a_slow_upload_says_that_it_lives_before_it_is_taken_for_dead(
     origin = make_installation(Side.ORIGIN, cleaner={"upload_timeout": timeout})
     submission = Submission(origin, origin.accounts.add("alice"))
     submission.write(b"x" * 250)
-    submission._held.durable.result()
+    submission._ranges._held.durable.result()
     submission.write(b"y")  # records the second range; what comes after it fills none
     long_ago = utc_now() - timedelta(hours=2)
     with origin.database.write() as session:

@@ -16,6 +16,8 @@ from eurydice_core.db.incoming import OriginProfile
 from eurydice_core.db.outgoing import OutgoingRange
 from eurydice_core.errors import LinkDown
 from eurydice_core.model.states import IncomingState, OutgoingState
+from eurydice_core.origin.send import GATHER_SECONDS
+from eurydice_core.origin.submit import Submission
 from eurydice_core.protocol.packet import open_packet
 
 SIZES = [0, 1, 36, 37, 99, 100, 101, 200, 299, 300, 301, 1000]
@@ -45,8 +47,6 @@ def test_a_file_arrives_whole(sides, size, announced):
 
 
 def test_an_upload_is_sent_while_the_rest_of_it_still_comes(sides):
-    from eurydice_core.origin.submit import Submission
-
     data = content(1000)
     submission = Submission(sides.origin, sides.user, name="long")
     submission.write(data[:450])
@@ -62,8 +62,6 @@ def test_an_upload_is_sent_while_the_rest_of_it_still_comes(sides):
 
 
 def test_ranges_sent_before_the_end_of_the_upload_may_come_after_it(sides):
-    from eurydice_core.origin.submit import Submission
-
     data = content(1000)
     submission = Submission(sides.origin, sides.user, name="long")
     submission.write(data[:450])
@@ -177,6 +175,31 @@ def test_small_files_share_packets(sides):
     sides.deliver(packets)
     states = {row.state for row in sides.incoming().values()}
     assert (len(sides.incoming()), states) == (30, {IncomingState.SUCCESS})
+
+
+def test_packets_with_room_left_are_apart_and_full_ones_are_not(sides):
+    waits = Waits()
+    sides.submit(b"x")
+    sides.sender.step()
+    sides.sender.gather(waits)
+    sides.submit(bytes(1000))
+    sides.sender.step()
+    sides.sender.gather(waits)
+    small, full = waits.seconds
+    assert 0 < small <= GATHER_SECONDS
+    assert full == 0
+
+
+class Waits(threading.Event):
+    """Is told how long to wait, and does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def wait(self, timeout=None):
+        self.seconds.append(timeout)
+        return False
 
 
 def test_an_origin_user_nobody_is_associated_with_is_remembered(sides):
