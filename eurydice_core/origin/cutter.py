@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from loguru import logger
@@ -23,16 +23,13 @@ class RangeCutter:
     The last one is kept back: it joins the queue together with what is known of the whole.
     """
 
-    def __init__(
-        self, storage: Storage, id: uuid.UUID, range_size: int, beside: Callable[[], Executor]
-    ) -> None:
-        """`beside` gives the threads in which ranges become durable, once they are needed."""
+    def __init__(self, storage: Storage, id: uuid.UUID, range_size: int) -> None:
         self.received = 0
         """Bytes taken so far."""
         self._storage = storage
         self._id = id
         self._range_size = range_size
-        self._beside = beside
+        self._threads: ThreadPoolExecutor | None = None
         self._start = 0
         self._open: ExitStack | None = None
         self._writer: ObjectWriter | None = None
@@ -66,7 +63,7 @@ class RangeCutter:
         yield from self._let_go()
         size = self.received - self._start
         if size == self._range_size:
-            self._held = StoredRange(self._start, size, self._beside().submit(stack.close))
+            self._held = StoredRange(self._start, size, self.beside().submit(stack.close))
         else:
             stack.close()
             self._held = StoredRange(self._start, size)
@@ -86,6 +83,17 @@ class RangeCutter:
     def forget_last(self) -> None:
         """Leave the range that was kept back to the queue, which has it now."""
         self._held = None
+
+    def beside(self) -> ThreadPoolExecutor:
+        """Return this upload's threads, which small uploads never need."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(2, thread_name_prefix="upload")
+        return self._threads
+
+    def release_threads(self) -> None:
+        """End the threads; what they do is finished."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=True)
 
     def discard(self) -> None:
         """Keep nothing of what is not queued."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -93,9 +93,8 @@ class Submission:
         self._digests = Digests(digests or {})
         self._key = key
         self._recorded = False
-        self._ranges = RangeCutter(installation.storage, self.id, settings.range_size, self._beside)
+        self._ranges = RangeCutter(installation.storage, self.id, settings.range_size)
         self._noted_at = time.monotonic()
-        self._threads: ThreadPoolExecutor | None = None
         self.room: Reservation | None = None
         """Of a user with a quota: what this upload may take of it."""
 
@@ -157,7 +156,7 @@ class Submission:
         for stored in self._ranges.close():
             self._queue_range(stored)
         last = self._ranges.last()
-        self._release_threads()
+        self._ranges.release_threads()
         with self._installation.database.write() as session:
             self._record(session, last, whole=last.size == size)
             sha1, sha256 = self._digests.sha1, self._digests.sha256
@@ -187,7 +186,7 @@ class Submission:
     def fail(self, reason: RevocationReason) -> None:
         """Give the upload up, keep nothing of it, and have the destination told."""
         self._ranges.discard()
-        self._release_threads()
+        self._ranges.release_threads()
         now = datetime.now(UTC)
         with self._installation.database.write() as session:
             if not self._recorded:
@@ -232,7 +231,7 @@ class Submission:
         """Hash the data; where it pays, one digest in another thread until the result is asked."""
         if len(data) < HASH_IN_PARALLEL_FROM:
             return self._digests.update(data)
-        return self._digests.update(data, self._beside())
+        return self._digests.update(data, self._ranges.beside())
 
     def _queue(self, content: bytes, session: Session) -> Outgoing:
         """Queue a small file within a transaction that others share."""
@@ -262,16 +261,6 @@ class Submission:
     def _queue_range(self, stored: StoredRange) -> None:
         with self._installation.database.write() as session:
             self._record(session, stored, whole=stored.size == self._upload.size)
-
-    def _beside(self) -> ThreadPoolExecutor:
-        """Return this upload's threads, which small uploads never need."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(2, thread_name_prefix="upload")
-        return self._threads
-
-    def _release_threads(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=True)
 
     def _record(self, session: Session, stored: StoredRange, *, whole: bool) -> None:
         now = datetime.now(UTC)
