@@ -14,8 +14,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import make_url
 
+from eurydice_core.db import passwords
 from eurydice_core.db.engine import Database
 from eurydice_core.db.schema import migrate
 from eurydice_core.model.states import Side
@@ -29,6 +31,17 @@ def migrated(url: str, side: Side) -> None:
         migrate(database, side)
     finally:
         database.dispose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> Iterator[None]:
+    """Hash with the least argon2 allows: these tests are about who gets in, not about cost."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: hasher)
+        passwords._nobody.cache_clear()
+        yield
+    passwords._nobody.cache_clear()
 
 
 @pytest.fixture(scope="session")

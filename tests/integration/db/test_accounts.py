@@ -22,20 +22,6 @@ def accounts(make_database):
     database.dispose()
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(monkeypatch):
-    """Hash with the least argon2 allows: these tests are about who gets in, not about cost."""
-    from argon2 import PasswordHasher
-
-    from eurydice_core.db import passwords
-
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    passwords._nobody.cache_clear()
-    monkeypatch.setattr(passwords, "_hasher", lambda: hasher)
-    yield
-    passwords._nobody.cache_clear()
-
-
 def test_the_right_password_opens_and_any_other_does_not(accounts):
     accounts.add("alice", "correct horse")
     accounts.add("proxy-only")
