@@ -42,13 +42,15 @@ class Claims:
         """
         self._settle()
         self._leases.place(SENDER)
-        living = self._leases.living(f"{SENDER}/") | {self._sender}
-        dead = OutgoingClaim.sender.not_in(living)
         with self._database.read() as session:
-            if session.scalar(select(OutgoingClaim.sender).where(dead).limit(1)) is None:
-                return
-        with self._database.write(durable=False) as session:
-            session.execute(delete(OutgoingClaim).where(dead))
+            claiming = set(session.scalars(select(OutgoingClaim.sender).distinct()))
+        if claiming <= {self._sender}:
+            return
+        # Asked in this order: who claims has had a lease before.
+        dead = claiming - self._leases.living(f"{SENDER}/") - {self._sender}
+        if dead:
+            with self._database.write(durable=False) as session:
+                session.execute(delete(OutgoingClaim).where(OutgoingClaim.sender.in_(dead)))
 
     def take(self, chosen: Sequence[PendingRange], *, again: bool) -> list[PendingRange]:
         """Claim ranges; return those that no other sender claimed or sent meanwhile.
