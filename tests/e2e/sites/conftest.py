@@ -101,7 +101,7 @@ class Site:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        wait_until(self._answers, READY_SECONDS, f"the {self.side} answers: {self.said()[-2000:]}")
+        wait_until(self._runs, READY_SECONDS, f"the {self.side} answers: {self.said()[-2000:]}")
 
     def stop(self) -> None:
         """End every process, whatever they do."""
@@ -145,9 +145,12 @@ class Site:
             trust_env=False,
         )
 
-    def _answers(self) -> bool:
+    def _runs(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.said()
+        return self.answers()
+
+    def answers(self) -> bool:
         try:
             url = f"http://127.0.0.1:{self.port}/api/v1/metadata/"
             return httpx.get(url, trust_env=False).status_code == 200
@@ -249,9 +252,9 @@ def upload_any(
 
 
 def await_apis(sites: Sites) -> None:
-    """Wait until the APIs of both sides, which were started alone, listen."""
+    """Wait until the APIs of both sides, which were started alone, answer."""
     for site in (sites.origin, sites.destination):
-        wait_until(lambda site=site: "listens on" in site.said(), READY_SECONDS, "the API is up")
+        wait_until(site.answers, READY_SECONDS, "the API is up")
 
 
 def expect_each_once(client: httpx.Client, sent: Sequence[tuple[str, str]], seconds: float) -> None:
