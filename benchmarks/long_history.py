@@ -45,6 +45,7 @@ def histories(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     session.execute(text(statement.format(true=true, false=false)))
             with installation.database.engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+            installation.database.engine.dispose()  # which ends what the filling has cached
             facts = {"engine": engine, "finished": arguments.finished}
             yield {**facts, "what": "filled", "seconds": time.perf_counter() - began}
             for what, times in measured(installation):

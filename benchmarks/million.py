@@ -18,9 +18,10 @@ from eurydice_core.installation import Installation
 from eurydice_core.model.states import Side
 
 ROWS = 1_000_000
+AT_ONCE = 500_000
 FILL = {
     "sqlite": """
-        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {rows} - 1)
+        WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
         INSERT INTO outgoing_transferables ({columns})
         SELECT lower(hex(randomblob(16))), '{user}',
             strftime('%Y-%m-%d %H:%M:%S', 1700000000 + i, 'unixepoch') || '.000000', {values}
@@ -28,7 +29,7 @@ FILL = {
     "postgresql": """
         INSERT INTO outgoing_transferables ({columns})
         SELECT gen_random_uuid(), '{user}', to_timestamp(1700000000 + i), {values}
-        FROM generate_series(0, {rows} - 1) AS i""",
+        FROM generate_series({first}, {last}) AS i""",
 }
 VALUES = {
     "name": "'file ' || i || '.bin'",
@@ -67,14 +68,18 @@ def million(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def fill(installation: Installation, engine: str, rows: int) -> None:
     """Let there be so many transferables; with what the database needs to plan well."""
     user = installation.accounts.get("alice").id
-    statement = FILL[engine].format(
-        rows=rows,
-        user=user.hex,
-        columns=", ".join(["id", "user_id", "created_at", *VALUES]),
-        values=", ".join(VALUES.values()),
-    )
-    with installation.database.write() as session:
-        session.execute(text(statement.replace(":00", "\\:00")))
+    for first in range(0, rows, AT_ONCE):
+        statement = FILL[engine].format(
+            first=first,
+            last=min(first + AT_ONCE, rows) - 1,
+            user=user.hex,
+            columns=", ".join(["id", "user_id", "created_at", *VALUES]),
+            values=", ".join(VALUES.values()),
+        )
+        with installation.database.write() as session:
+            if engine == "sqlite":
+                session.execute(text("PRAGMA cache_size = -4000000"))  # identifiers are random
+            session.execute(text(statement.replace(":00", "\\:00")))
     analyze = "VACUUM (ANALYZE)" if engine == "postgresql" else "ANALYZE"
     with installation.database.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(analyze)
