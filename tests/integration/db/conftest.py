@@ -1,4 +1,4 @@
-"""Databases with nothing in them, not even tables."""
+"""Databases: an empty one of the origin, and what has nothing in it, not even tables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import uuid
 import psycopg
 import pytest
 from sqlalchemy import make_url
+
+from eurydice_core.db.engine import Database
+from eurydice_core.model.states import Side
+
+
+@pytest.fixture
+def database(database_url):
+    """An origin's database, of each kind."""
+    database = Database(database_url(Side.ORIGIN))
+    yield database
+    database.dispose()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import uuid
 
-import pytest
 from sqlalchemy import delete, func, select
 
 from eurydice_core.db.among import among
-from eurydice_core.db.engine import Database
 from eurydice_core.db.outgoing import OutgoingClaim
-from eurydice_core.db.schema import migrate
-from eurydice_core.model.states import Side
 
 MANY = 70_000
 """More than the parameters of a statement, in every database."""
-
-
-@pytest.fixture
-def database(make_database):
-    database = Database(make_database(Side.ORIGIN))
-    migrate(database, Side.ORIGIN)
-    yield database
-    database.dispose()
 
 
 def test_numbers_beyond_what_a_statement_has_parameters_for(database):

@@ -6,7 +6,6 @@ import threading
 import uuid
 from datetime import UTC, datetime
 
-import pytest
 from sqlalchemy import delete, func, insert, select, text
 
 from eurydice_core.db.counts import OutgoingCount
@@ -21,14 +20,6 @@ from eurydice_core.model.states import Side
 from eurydice_core.origin import catalogue as origin
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-
-
-@pytest.fixture
-def database(make_database):
-    database = Database(make_database(Side.ORIGIN))
-    migrate(database, Side.ORIGIN)
-    yield database
-    database.dispose()
 
 
 def users(database, count):

@@ -12,18 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from eurydice_core.db.engine import Database
 from eurydice_core.db.facts import get_fact, set_fact
-from eurydice_core.db.schema import migrate
 from eurydice_core.db.tables import Fact, User
 from eurydice_core.errors import DatabaseUnavailable
 from eurydice_core.model.states import Side
-
-
-@pytest.fixture
-def database(make_database):
-    database = Database(make_database(Side.ORIGIN))
-    migrate(database, Side.ORIGIN)
-    yield database
-    database.dispose()
 
 
 def user(name):

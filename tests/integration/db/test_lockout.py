@@ -41,13 +41,6 @@ class Door:
 
 
 @pytest.fixture
-def database(database_url):
-    database = Database(database_url(Side.ORIGIN))
-    yield database
-    database.dispose()
-
-
-@pytest.fixture
 def door(database):
     return Door(database)
 
