@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from long_queue import planner_of
+from long_queue import PACKETS, plan_times
 from million import fill
 from sites import directory, postgresql, side
 from sqlalchemy import text
@@ -17,9 +17,7 @@ from sqlalchemy import text
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import Side
 from eurydice_core.origin.clean import OriginCleaner
-from eurydice_core.service import settle_down
 
-ROUNDS = 9
 RANGES = """INSERT INTO outgoing_ranges (transferable_id, user_id, byte_offset, size, whole,
      stored, inline, state, created_at, finished_at, sent_at, sends_left)
     SELECT t.id, t.user_id, 0, 10240, {true}, {false}, {false},
@@ -58,19 +56,11 @@ def histories(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def measured(installation: Installation) -> Iterator[tuple[str, list[float]]]:
-    settle_down()  # as every service does
-    planner = planner_of(installation, "scheduler_rotating")
-    times = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        load = planner.plan()
-        times.append(time.perf_counter() - began)
-        planner.give_back(load)
-    yield f"next packet, {len(load.ranges)} ranges", times
+    yield "next packet", plan_times(installation, "scheduler_rotating")
     cleaner = OriginCleaner(installation)
     cleaner.step()
-    yield "a batch of trimming", [timed(cleaner.trim) for _ in range(ROUNDS)]
-    yield "looking for what to free", [timed(cleaner.free) for _ in range(ROUNDS)]
+    yield "a batch of trimming", [timed(cleaner.trim) for _ in range(PACKETS)]
+    yield "looking for what to free", [timed(cleaner.free) for _ in range(PACKETS)]
 
 
 def timed(work: Callable[[], object]) -> float:

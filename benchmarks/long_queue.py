@@ -62,21 +62,23 @@ def next_packets(url: str, home: Path, scheduler: str, pending: int) -> list[flo
     (home / "data").mkdir(exist_ok=True)
     with open_installation(settings) as installation:
         fill(installation.database, installation.accounts, pending)
-        planner = planner_of(installation, scheduler)
-        settle_down()  # as every service does
-        times = []
-        for _ in range(PACKETS):
-            began = time.perf_counter()
-            load = planner.plan()
-            times.append(time.perf_counter() - began)
-            if not load.ranges:
-                break
-            planner.give_back(load)
-        return times
+        return plan_times(installation, scheduler)
+
+
+def plan_times(installation: Installation, scheduler: str) -> list[float]:
+    """Return the seconds that each of some plans of a sender took, claims included."""
+    planner = planner_of(installation, scheduler)
+    settle_down()  # as every service does
+    times = []
+    for _ in range(PACKETS):
+        began = time.perf_counter()
+        load = planner.plan()
+        times.append(time.perf_counter() - began)
+        planner.give_back(load)
+    return times
 
 
 def planner_of(installation: Installation, scheduler: str) -> Planner:
-    """Return what decides what a sender of this origin sends next."""
     plugin = installation.plugins.create_scheduler(scheduler, {}, installation.context)
     queue, claims = Queue(installation.database), Claims(installation)
     history = History(installation.database, duration=timedelta(0), limit=500)

@@ -61,6 +61,8 @@ class History:
 
     def mark_told(self, session: Session, ids: Collection[uuid.UUID], now: datetime) -> None:
         """Record that the link took these, and when to tell them again."""
+        if not ids:
+            return
         told = select(Row).where(among(session, Row.id, ids)).with_for_update()
         for row in session.scalars(told):
             again = now + FIRST_INTERVAL * GROWTH**row.announced

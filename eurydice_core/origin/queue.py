@@ -71,6 +71,8 @@ class Queue:
         small = {
             item.transferable_id for item in ranges if item.whole and item.size <= LARGEST_INLINE
         }
+        if not small:  # as in every packet of a large file
+            return {}
         with self._database.read() as session:
             rows = session.execute(
                 select(OutgoingContent.transferable_id, OutgoingContent.data).where(
@@ -158,12 +160,13 @@ class Queue:
         for transferable_id, length in sent:
             size[transferable_id] += length
         _count_sent(session, count, size, now)
-        session.execute(
-            update(RevocationRow)
-            .where(among(session, RevocationRow.id, revocations))
-            .values(sent_at=now)
-            .execution_options(synchronize_session=False)
-        )
+        if revocations:
+            session.execute(
+                update(RevocationRow)
+                .where(among(session, RevocationRow.id, revocations))
+                .values(sent_at=now)
+                .execution_options(synchronize_session=False)
+            )
         return refresh_states(session, count.keys(), now)
 
     def mark_missing(self, lost: PendingRange) -> None:

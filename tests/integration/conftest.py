@@ -69,9 +69,6 @@ def postgres_database(postgres_url: str) -> Iterator[DatabaseUrl]:
     """Make an empty migrated PostgreSQL database and return its URL."""
     admin = make_url(postgres_url).set(drivername="postgresql")
     with psycopg.connect(admin.render_as_string(False), autocommit=True) as connection:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")  # nobody pulls our plug
-        connection.execute("SELECT pg_reload_conf()")
 
         def create(name: str, template: str) -> str:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
