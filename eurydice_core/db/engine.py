@@ -113,8 +113,10 @@ class Database:
         return self._together.submit(change)
 
     def dispose(self) -> None:
-        """Finish what is to be written, and close every connection that nobody uses."""
+        """Finish what is to be written, and close every connection, or have it closed after use."""
         self._together.close()
+        # A thread that nobody waits for, such as a check that hangs, may still have one.
+        event.listen(self.engine, "checkin", lambda _, record: record.close())
         self.engine.dispose()
 
     @contextmanager

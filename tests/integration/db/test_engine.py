@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 from contextlib import ExitStack
 
+import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
@@ -28,6 +30,15 @@ def test_a_pool_without_a_free_connection_is_an_outage_and_says_what_to_raise(da
             session.execute(text("SELECT 1"))
     with database.read() as session:
         assert session.scalar(text("SELECT 1")) == 1
+
+
+def test_a_connection_that_is_in_use_at_the_end_is_closed_after_it(database):
+    with database.engine.connect() as connection:
+        used = connection.connection.driver_connection
+        database.dispose()
+        assert connection.scalar(text("SELECT 1")) == 1
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        used.execute("SELECT 1")
 
 
 @pytest.mark.service
