@@ -15,9 +15,7 @@ __all__ = [
     "LAST_CLEANED_AT",
     "LAST_PACKET_RECEIVED_AT",
     "LAST_PACKET_SENT_AT",
-    "LINK",
     "MAINTENANCE",
-    "SENDER",
     "add_fact",
     "get_fact",
     "get_time",
@@ -31,10 +29,6 @@ MAINTENANCE = "maintenance"
 LAST_PACKET_SENT_AT = "last_packet_sent_at"
 LAST_PACKET_RECEIVED_AT = "last_packet_received_at"
 LAST_CLEANED_AT = "last_cleaned_at"
-LINK = "link"
-"""What the receiver knows of the link: `LinkWatch.record`."""
-SENDER = "sender"
-"""What the sender did: `SenderWatch.record`."""
 
 
 def get_fact(session: Session, name: str) -> Any:

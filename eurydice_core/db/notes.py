@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.facts import set_fact
 from eurydice_core.db.tables import Fact
 
-__all__ = ["get_notes", "set_note"]
+__all__ = ["NoteKind", "get_notes", "set_note"]
 
 FRESH: Final = timedelta(seconds=20)
 """A note so much older than the newest one is of a process that is no more."""
@@ -21,24 +22,31 @@ LEAST: Final = frozenset({"margin_percent"})
 """What is no sum of all, but the worst of them."""
 
 
-def set_note(session: Session, kind: str, place: str, note: Mapping[str, Any]) -> None:
+class NoteKind(Enum):
+    """The kinds of processes that leave notes; no strings, so that none is read as a fact."""
+
+    LINK = "link"
+    """Receivers: `LinkWatch.record`."""
+    SENDER = "sender"
+    """Senders: `SenderWatch.record`."""
+
+
+def set_note(session: Session, kind: NoteKind, place: str, note: Mapping[str, Any]) -> None:
     """Note what the process at a place does, instead of what stood there.
 
     Args:
         session: a transaction that writes.
-        kind: such as `LINK`, of all receivers.
+        kind: which processes it is one of.
         place: tells processes that live at the same time apart; the next one in that place
             goes on with it.
         note: counters by group, and `recorded_at`.
     """
-    set_fact(session, f"{kind}/{place}", dict(note))
+    set_fact(session, f"{kind.value}/{place}", dict(note))
 
 
-def get_notes(session: Session, kind: str) -> dict[str, Any] | None:
+def get_notes(session: Session, kind: NoteKind) -> dict[str, Any] | None:
     """Return the sum of what living processes noted; the last one's note if none lives."""
-    query = select(Fact.value).where(
-        or_(Fact.name == kind, Fact.name.startswith(f"{kind}/", autoescape=True))
-    )
+    query = select(Fact.value).where(Fact.name.startswith(f"{kind.value}/", autoescape=True))
     notes = sorted(session.scalars(query), key=lambda note: _when(note) or "")
     if not notes:
         return None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from eurydice_core.db.facts import LINK
-from eurydice_core.db.notes import set_note
+from eurydice_core.db.notes import NoteKind, set_note
 from eurydice_core.destination.ingest import Ingest
 from eurydice_core.destination.watch import LinkWatch
 from eurydice_core.errors import PacketError
@@ -79,7 +78,7 @@ class Receiver(Service):
             return
         place = self._leases.place(RECEIVER)
         with self._database.write(durable=False) as session:
-            set_note(session, LINK, place, self._watch.record(self._link.counters()))
+            set_note(session, NoteKind.LINK, place, self._watch.record(self._link.counters()))
         self._recorded_at = now
 
     def _opened(self, data: Buffer) -> Packet | None:

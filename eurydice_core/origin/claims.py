@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from typing import Final
 
 from sqlalchemy import ColumnElement, delete, literal, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.among import among
-from eurydice_core.db.facts import SENDER
 from eurydice_core.db.outgoing import OutgoingClaim, OutgoingRange
 from eurydice_core.db.upsert import insert
 from eurydice_core.errors import DatabaseUnavailable
@@ -21,7 +21,10 @@ from eurydice_core.installation import Installation
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.origin.pending import IS_PENDING
 
-__all__ = ["Claims"]
+__all__ = ["SENDER", "Claims"]
+
+SENDER: Final = "sender"
+"""Prefix of the lease names of senders."""
 
 
 class Claims:

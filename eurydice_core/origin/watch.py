@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from eurydice_core.db.engine import Database
-from eurydice_core.db.facts import SENDER
-from eurydice_core.db.notes import set_note
+from eurydice_core.db.notes import NoteKind, set_note
 from eurydice_core.leases import Leases
 from eurydice_core.model.clock import utc_now
+from eurydice_core.origin.claims import SENDER
 from eurydice_core.origin.plan import Load
 
 __all__ = ["SenderWatch"]
@@ -65,7 +65,7 @@ class SenderWatch:
             return
         place = self._leases.place(SENDER)
         with self._database.write(durable=False) as session:
-            set_note(session, SENDER, place, self._noted())
+            set_note(session, NoteKind.SENDER, place, self._noted())
         self._recorded_at = now
 
     def _noted(self) -> dict[str, Any]:

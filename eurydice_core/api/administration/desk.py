@@ -15,7 +15,7 @@ from eurydice_core.api.monitoring.checks import Result
 from eurydice_core.api.monitoring.monitor import Monitor
 from eurydice_core.api.threads import Threads
 from eurydice_core.db.accounts import Account
-from eurydice_core.db.facts import LINK, get_fact
+from eurydice_core.db.notes import NoteKind, get_notes
 from eurydice_core.destination import catalogue as incoming
 from eurydice_core.destination import oversight as received
 from eurydice_core.installation import Installation
@@ -101,7 +101,7 @@ def _status(installation: Installation, results: Mapping[str, Result]) -> SideSt
     with installation.database.read() as session:
         read: Any = outgoing.figures if is_origin else incoming.figures
         figures = dataclasses.asdict(read(session, since))
-        noted = None if is_origin else get_fact(session, LINK)
+        noted = None if is_origin else get_notes(session, NoteKind.LINK)
     last = figures.pop("last_packet_sent_at" if is_origin else "last_packet_received_at")
     return SideStatus(
         version=__version__,

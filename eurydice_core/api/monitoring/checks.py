@@ -14,13 +14,11 @@ from sqlalchemy import text
 from eurydice_core.db.facts import (
     LAST_PACKET_RECEIVED_AT,
     LAST_PACKET_SENT_AT,
-    LINK,
     MAINTENANCE,
-    SENDER,
     get_fact,
     get_time,
 )
-from eurydice_core.db.notes import get_notes
+from eurydice_core.db.notes import NoteKind, get_notes
 from eurydice_core.db.schema import require_migrated
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.storage import HasFreeSpace
@@ -113,7 +111,7 @@ def _space(installation: Installation, place: str, free: int) -> Result:
 
 def _sender(installation: Installation, now: datetime) -> Result:
     with installation.database.read() as session:
-        noted = get_notes(session, SENDER)
+        noted = get_notes(session, NoteKind.SENDER)
         last = get_time(session, LAST_PACKET_SENT_AT)
         if get_fact(session, MAINTENANCE):
             return Result(Health.OK, "maintenance: the sender is held back")
@@ -123,7 +121,7 @@ def _sender(installation: Installation, now: datetime) -> Result:
 
 def _receiver(installation: Installation, now: datetime) -> Result:
     with installation.database.read() as session:
-        noted = get_notes(session, LINK)
+        noted = get_notes(session, NoteKind.LINK)
         last = get_time(session, LAST_PACKET_RECEIVED_AT)
     allowed = installation.settings.receiver.expect_packet_every
     return _alive("receiver", noted, now) or _recent(last, allowed, now)

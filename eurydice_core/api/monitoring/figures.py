@@ -15,13 +15,11 @@ from eurydice_core.api.monitoring.measures import Family
 from eurydice_core.db.facts import (
     LAST_PACKET_RECEIVED_AT,
     LAST_PACKET_SENT_AT,
-    LINK,
     MAINTENANCE,
-    SENDER,
     get_fact,
     get_time,
 )
-from eurydice_core.db.notes import get_notes
+from eurydice_core.db.notes import NoteKind, get_notes
 from eurydice_core.destination import backlog as incoming
 from eurydice_core.installation import Installation
 from eurydice_core.link.reception import LinkRecord, StreamRecord
@@ -112,7 +110,7 @@ def _origin(session: Session, users: Sequence[outgoing.Backlog], named: int) -> 
     )
     maintenance = bool(get_fact(session, MAINTENANCE))
     yield from gauge("maintenance", "Whether the sender is held back.", maintenance)
-    noted = get_notes(session, SENDER) or {}
+    noted = get_notes(session, NoteKind.SENDER) or {}
     yield from moment(
         "sender_recorded", "When the sender last noted this.", read_moment(noted.get("recorded_at"))
     )
@@ -141,7 +139,7 @@ def _destination(
         "When the link last brought one.",
         get_time(session, LAST_PACKET_RECEIVED_AT),
     )
-    record = LinkRecord.read(get_notes(session, LINK) or {})
+    record = LinkRecord.read(get_notes(session, NoteKind.LINK) or {})
     yield from moment("receiver_recorded", "When the receiver last noted this.", record.recorded_at)
     yield from counters("receiver", "Since the receiver was started", record.receiver)
     yield from counters("transport", "Since the receiver was started", record.transport)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eurydice_core.config import Settings
-from eurydice_core.db.facts import LINK
-from eurydice_core.db.notes import get_notes
+from eurydice_core.db.notes import NoteKind, get_notes
 from eurydice_core.db.schema import require_migrated, wanted_revision
 from eurydice_core.errors import DatabaseNotMigrated, EurydiceError
 from eurydice_core.installation import open_database
@@ -74,5 +73,5 @@ def read_record(settings: Settings) -> LinkRecord | None:
             raise DatabaseNotMigrated(database.name, None, wanted_revision(settings.side))
         require_migrated(database, settings.side)
         with database.read() as session:
-            noted = get_notes(session, LINK)
+            noted = get_notes(session, NoteKind.LINK)
     return None if noted is None else LinkRecord.read(noted)

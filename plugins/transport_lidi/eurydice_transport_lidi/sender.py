@@ -15,6 +15,7 @@ from loguru import logger
 from eurydice_core.errors import LinkDown
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketSender
+from eurydice_core.model.pace import Pace
 from eurydice_core.model.quantities import format_duration
 from eurydice_transport_lidi.settings import Settings
 
@@ -40,7 +41,7 @@ class LidiSender(PacketSender):
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
-        self._pace_until = clock()
+        self._pace = Pace(settings.rate_mbit, clock=clock, sleep=sleep)
         self._counters: Counter[str] = Counter(packets=0, bytes=0, retries=0)
 
     def send(self, packet: Buffer) -> None:
@@ -84,13 +85,7 @@ class LidiSender(PacketSender):
         while sent < len(packet):
             count = connection.send(packet[sent : sent + CHUNK_BYTES])
             sent += count
-            self._keep_pace(count)
-
-    def _keep_pace(self, count: int) -> None:
-        if self._settings.rate_mbit:
-            seconds = count * 8 / (self._settings.rate_mbit * 1e6)
-            self._pace_until = max(self._pace_until, self._clock()) + seconds
-            self._sleep(self._pace_until - self._clock())
+            self._pace.take(count)
 
     def _explain(self, error: OSError) -> str:
         host, port = self._address

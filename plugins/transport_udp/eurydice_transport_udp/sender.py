@@ -16,10 +16,10 @@ from loguru import logger
 from eurydice_core.errors import LinkDown, TransportError
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketSender
+from eurydice_core.model.pace import Pace
 from eurydice_transport_udp.codec import choose_codec
 from eurydice_transport_udp.encoder import CALL_BYTES, PacketEncoder
 from eurydice_transport_udp.layout import MAX_LENGTH
-from eurydice_transport_udp.pace import Pace
 from eurydice_transport_udp.settings import UDP_OVER_IPV4, UDP_OVER_IPV6, Settings
 from eurydice_transport_udp.sockets import Address, open_sending_socket, segmentation
 from eurydice_transport_udp.wire import Bytes

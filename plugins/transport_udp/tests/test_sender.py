@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from eurydice_core.errors import LinkDown, TransportError
+from eurydice_core.model.pace import Pace
 from eurydice_transport_udp import Settings
 from eurydice_transport_udp.codec import choose_codec
 from eurydice_transport_udp.encoder import PacketEncoder
-from eurydice_transport_udp.pace import Pace
 from eurydice_transport_udp.sender import UdpSender, open_sender
 
 MIB = 1 << 20

@@ -10,10 +10,14 @@ from contextlib import contextmanager
 import pytest
 from loguru import logger
 
+from eurydice_core.cli.link.record import read_reception
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile
+from eurydice_core.destination.receive import Receiver
 from eurydice_core.errors import ObjectMissing
+from eurydice_core.interfaces.transport import PacketReceiver
 from eurydice_core.model.clock import utc_now
 from eurydice_core.model.states import IncomingState, Side
+from eurydice_core.protocol.packet import PacketBuilder
 
 PASSWORD = "correct horse"
 EVIL = "<script>alert('x')</script>.txt"
@@ -498,3 +502,32 @@ def test_a_file_that_is_not_there_is_not_found(admin):
     for path in (f"/transferable/{NOBODYS}", "/transferable/x", "/transferable/"):
         assert admin.get(path).status_code == 404
     assert admin.post(f"/transferable/{NOBODYS}/end").status_code == 404
+
+
+class TroubledLink(PacketReceiver):
+    """A link on which a rival sends and packets are lost, with one genuine packet waiting."""
+
+    def __init__(self, packet):
+        self._packets = [packet]
+
+    def receive(self, timeout_seconds):
+        return self._packets.pop() if self._packets else None
+
+    def counters(self):
+        return {"rival_datagrams": 17, "lost_packets": 3}
+
+
+def test_link_findings_of_the_receiver_are_shown(make_admin):
+    admin = make_admin(Side.DESTINATION)
+    installation = admin.bench.installation
+    packet = PacketBuilder(stream=uuid.uuid4(), sequence=0, sent_at_ms=0)
+    link = TroubledLink(bytes(packet.sealed(installation.seal_key)))
+    Receiver(installation, link).step()
+    page = html.unescape(admin.get("/").text)
+    assert "two senders use this link at once, 17 datagrams" in page
+    assert "3 packets lost more than could be repaired" in page
+    metrics = admin.bench.get("/metrics").text
+    assert "eurydice_transport_rival_datagrams_total 17.0" in metrics
+    assert "eurydice_transport_lost_packets_total 3.0" in metrics
+    reception = read_reception(installation.settings)
+    assert reception.record.transport == link.counters()

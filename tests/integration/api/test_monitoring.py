@@ -15,13 +15,12 @@ from eurydice_core import __version__
 from eurydice_core.db.facts import (
     LAST_PACKET_RECEIVED_AT,
     LAST_PACKET_SENT_AT,
-    LINK,
     MAINTENANCE,
-    SENDER,
     set_fact,
     set_time,
 )
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile
+from eurydice_core.db.notes import NoteKind, set_note
 from eurydice_core.errors import DatabaseUnavailable, StorageError, StorageFull
 from eurydice_core.interfaces.storage import HasFreeSpace
 from eurydice_core.model.clock import utc_now
@@ -44,10 +43,13 @@ def samples(bench, **options):
     }
 
 
-def note(bench, **facts):
+def note(bench, facts):
     with bench.installation.database.write() as session:
         for name, value in facts.items():
-            (set_time if hasattr(value, "isoformat") else set_fact)(session, name, value)
+            if isinstance(name, NoteKind):
+                set_note(session, name, "service/0", value)
+            else:
+                (set_time if hasattr(value, "isoformat") else set_fact)(session, name, value)
 
 
 def checks(bench):
@@ -57,13 +59,13 @@ def checks(bench):
 def heard(bench, *, ago=timedelta()):
     """Have the receiver noted that all is well, that long ago."""
     at = utc_now() - ago
-    facts = {LAST_PACKET_RECEIVED_AT: at, LINK: {"recorded_at": at.isoformat()}}
-    note(bench, **facts)
+    facts = {LAST_PACKET_RECEIVED_AT: at, NoteKind.LINK: {"recorded_at": at.isoformat()}}
+    note(bench, facts)
 
 
 def sent(bench, *, ago=timedelta()):
     at = utc_now() - ago
-    note(bench, **{LAST_PACKET_SENT_AT: at, SENDER: {"recorded_at": at.isoformat()}})
+    note(bench, {LAST_PACKET_SENT_AT: at, NoteKind.SENDER: {"recorded_at": at.isoformat()}})
 
 
 # Figures
@@ -123,9 +125,9 @@ def test_the_senders_figures_are_told(origin):
     sent(origin)
     note(
         origin,
-        **{
+        {
             MAINTENANCE: True,
-            SENDER: {
+            NoteKind.SENDER: {
                 "recorded_at": utc_now().isoformat(),
                 "sender": {"packets": 7, "failures": 1},
                 "transport": {"wire bytes!": 9},
@@ -151,8 +153,8 @@ def test_the_receivers_figures_are_told(destination):
     }
     note(
         destination,
-        **{
-            LINK: {
+        {
+            NoteKind.LINK: {
                 "recorded_at": utc_now().isoformat(),
                 "receiver": {"packets": 5, "missing": 2, "refused": 1},
                 "transport": {"repaired": 3, "margin_percent": 80, "spool_bytes": 4},
@@ -300,7 +302,7 @@ def test_a_side_whose_daemon_never_ran_is_degraded_and_answers(make_bench, side)
 
 def test_a_silent_link_is_told(destination):
     heard(destination, ago=timedelta(minutes=9))
-    note(destination, **{LINK: {"recorded_at": utc_now().isoformat()}})
+    note(destination, {NoteKind.LINK: {"recorded_at": utc_now().isoformat()}})
     assert "no packet for 9" in checks(destination)["link"]["reason"]
 
 
@@ -311,12 +313,12 @@ def test_a_receiver_that_died_is_told(destination):
 
 def test_a_sender_that_the_link_takes_nothing_from_is_told(origin):
     sent(origin, ago=timedelta(minutes=9))
-    note(origin, **{SENDER: {"recorded_at": utc_now().isoformat()}})
+    note(origin, {NoteKind.SENDER: {"recorded_at": utc_now().isoformat()}})
     assert "no packet for 9" in checks(origin)["link"]["reason"]
 
 
 def test_maintenance_is_no_fault(origin):
-    note(origin, **{MAINTENANCE: True})
+    note(origin, {MAINTENANCE: True})
     assert checks(origin)["link"] == {
         "status": "ok",
         "reason": "maintenance: the sender is held back",

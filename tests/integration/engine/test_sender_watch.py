@@ -6,8 +6,7 @@ import uuid
 
 import pytest
 
-from eurydice_core.db.facts import SENDER
-from eurydice_core.db.notes import get_notes
+from eurydice_core.db.notes import NoteKind, get_notes
 from eurydice_core.errors import LinkDown
 from eurydice_core.origin.plan import Load
 from eurydice_core.origin.watch import SenderWatch
@@ -15,7 +14,7 @@ from eurydice_core.origin.watch import SenderWatch
 
 def noted(sides):
     with sides.origin.database.read() as session:
-        return get_notes(session, SENDER)
+        return get_notes(session, NoteKind.SENDER)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from eurydice_core.cli.link import calibrate, doctor
 from eurydice_core.cli.link.loopback import Pair
 from eurydice_core.config import load_settings
-from eurydice_core.db.facts import LINK, set_fact
+from eurydice_core.db.notes import NoteKind, set_note
 from eurydice_core.installation import open_database
 from eurydice_core.link.kernel import Counters, Interface, Limits, UdpSocket
 from eurydice_core.link.sweep import StepResult
@@ -65,7 +65,7 @@ def noted(eurydice, side):
         streams = {"0123456789ab": {"packets": 90, "missing": 0, "last_packet_at": last}}
         value = {"receiver": {"packets": 90}, "transport": {}, "streams": streams, **record}
         with open_database(load_settings(None, {}).settings) as database, database.write() as s:
-            set_fact(s, LINK, value)
+            set_note(s, NoteKind.LINK, "receiver/0", value)
 
     return note
 
