@@ -17,7 +17,7 @@ The name is the entry point's, and what `plugin = "..."` says in the configurati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -32,6 +32,7 @@ from eurydice_core.interfaces.storage import Storage
 from eurydice_core.interfaces.transport import Transport
 from eurydice_core.interfaces.web import ASGIApp
 from eurydice_core.model.states import Side
+from eurydice_core.private_files import Access
 
 __all__ = [
     "PROJECT",
@@ -64,6 +65,16 @@ class PluginSettings(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def private_files(self) -> Iterable[tuple[Path, Access]]:
+        """Return files and directories of the plugin's own, and who may read them.
+
+        `eurydice config check` and `eurydice run` warn of those that are open to others.
+
+        Raises:
+            ConfigurationError: a setting names a group that cannot be used.
+        """
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

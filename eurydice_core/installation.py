@@ -20,6 +20,7 @@ from eurydice_core.interfaces.storage import Storage
 from eurydice_core.leases import Leases, hold_machine
 from eurydice_core.model.states import Side
 from eurydice_core.plugins import Plugins, discover
+from eurydice_core.private_files import PRIVATE
 from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, derive_key
 
 __all__ = ["Installation", "open_database", "open_installation"]
@@ -119,7 +120,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
 
 def _state_dir(settings: Settings) -> Path:
     try:
-        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        PRIVATE.make_directory(settings.state_dir)
     except OSError as error:
         raise ConfigurationError(
             f"state_dir: cannot make {settings.state_dir} ({error.strerror});"

@@ -23,6 +23,7 @@ from sqlalchemy import delete
 from eurydice_core.db.engine import Database
 from eurydice_core.db.leases import Lease, drop_leases, live_holders, renew_leases, take_lease
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["CLEANER", "MACHINE", "Leases", "hold_machine"]
 
@@ -146,8 +147,8 @@ class Leases:
             return
         path = self._directory / str(self.holder)
         try:
-            self._directory.mkdir(exist_ok=True, mode=0o750)
-            self._life = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+            PRIVATE.make_directory(self._directory, parents=False)
+            self._life = PRIVATE.open_descriptor(path, os.O_CREAT | os.O_RDWR)
             fcntl.flock(self._life, fcntl.LOCK_EX)
         except OSError as error:
             raise ConfigurationError(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from eurydice_core.errors import ConfigurationError
+from eurydice_core.private_files import PRIVATE, Access
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -29,7 +30,12 @@ LOGGING_FILE = logging.__file__
 
 
 def configure(
-    *, level: str = "INFO", format: str = "text", file: Path | None = None, service: str = ""
+    *,
+    level: str = "INFO",
+    format: str = "text",
+    file: Path | None = None,
+    service: str = "",
+    access: Access = PRIVATE,
 ) -> None:
     """Send what this process logs to the standard error, and to a file as JSON lines.
 
@@ -38,6 +44,7 @@ def configure(
         format: `text` for people, `json` for one JSON object a line.
         file: written as well, always as JSON; opened again if it is moved away.
         service: what this process is, such as `sender`; stands in every line.
+        access: who may read a file that this creates.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -49,7 +56,16 @@ def configure(
     logger.add(sys.stderr, format=as_json if format == "json" else as_text, **safe)
     if file is not None:
         try:
-            logger.add(file, format=as_json, watch=True, encoding="utf-8", **safe)
+            access.make_directory(file.parent)
+            logger.add(
+                # loguru would fill in what stands in braces, as in a file name of `{time}`.
+                str(file).replace("{", "{{").replace("}", "}}"),
+                format=as_json,
+                watch=True,
+                encoding="utf-8",
+                opener=access.open_descriptor,
+                **safe,
+            )
         except OSError as error:
             raise ConfigurationError(
                 f"[log] file: cannot write {file}: {error.strerror}"

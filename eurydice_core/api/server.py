@@ -21,6 +21,7 @@ from eurydice_core.api.monitoring.tally_files import shared_directory
 from eurydice_core.config import Settings
 from eurydice_core.errors import EurydiceError, ServiceError
 from eurydice_core.installation import open_installation
+from eurydice_core.private_files import group_access
 from eurydice_core.service import settle_down
 
 __all__ = ["serve"]
@@ -103,6 +104,7 @@ def _load_worker(settings: Settings, tallies_dir: Path) -> ASGIApp:
         format=settings.log.format,
         file=settings.log.file,
         service="api",
+        access=group_access(settings.log.group, "[log] group"),
     )
     try:
         worker = Worker(settings, tallies_dir)

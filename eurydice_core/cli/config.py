@@ -69,11 +69,15 @@ def config() -> None:
 @pass_invocation
 def check(invocation: Invocation) -> None:
     """Check the configuration and the keys of the plugins it names."""
-    loaded = invocation.load()
+    from eurydice_core.cli.exposure import exposures  # which needs this module
+
+    loaded, plugins = invocation.load(), discover()
     chosen = list(chosen_plugins(loaded.settings))
-    problems = list(problems_with(chosen, discover()))
+    problems = list(problems_with(chosen, plugins))
     if problems:
         raise ConfigurationError("\n".join(problems))
+    for line in exposures(loaded, plugins):
+        click.echo(f"eurydice: warning: {line}", err=True)
     names = ", ".join(plugin.name for plugin in chosen)
     place = loaded.file or "the environment"
     click.echo(f"OK: {place} ({loaded.settings.side}: {names})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from eurydice_core.errors import ConfigurationError
 from eurydice_core.model.states import Side
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["init"]
 
@@ -116,7 +116,7 @@ def make(place: Path) -> None:
         ConfigurationError: it cannot be made.
     """
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        PRIVATE.make_directory(place)
     except OSError as error:
         raise ConfigurationError(f"cannot make {place}: {error.strerror}") from error
 
@@ -174,8 +174,7 @@ def write_private(path: Path, text: str) -> None:
     """
     try:
         path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with PRIVATE.open_file(path, "x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error

@@ -124,6 +124,7 @@ def eurydice(context: click.Context, config: Path | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    os.umask(0o077)  # for what libraries create; our own files are private without it
     try:
         return exit_code(eurydice.main(arguments, prog_name="eurydice", standalone_mode=False))
     except EurydiceError as error:

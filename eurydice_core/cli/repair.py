@@ -23,6 +23,7 @@ from eurydice_core.installation import Installation, open_installation
 from eurydice_core.model.quantities import format_size
 from eurydice_core.model.states import Side
 from eurydice_core.origin.repair import apply_ticket
+from eurydice_core.private_files import PRIVATE
 from eurydice_core.protocol.repair import MAX_TICKET
 
 __all__ = ["repair"]
@@ -174,7 +175,8 @@ def write_picture(path: Path, ticket: str) -> None:
         InvalidRequest: it cannot be written.
     """
     try:
-        path.write_bytes(qr.as_png(ticket))
+        with PRIVATE.open_file(path, "wb") as file:
+            file.write(qr.as_png(ticket))
     except OSError as error:
         raise InvalidRequest(f"cannot write {path}: {error.strerror}") from error
 

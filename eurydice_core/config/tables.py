@@ -329,3 +329,8 @@ class LogSettings(Table):
     file: Path | None = Field(
         default=None, description="Write there, as JSON lines, besides the standard error."
     )
+    group: str | None = Field(
+        default=None,
+        description="Group that may read that file, such as that of a log collector: it is made"
+        " with mode 0640 in place of 0600.",
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.group_commit import GroupCommit
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["PATIENCE", "Database"]
 
@@ -197,6 +199,12 @@ def _postgresql_arguments(url: URL, busy_timeout: float) -> dict[str, Any]:
 
 
 def _prepare_sqlite(engine: Engine, busy_timeout: float) -> None:
+    @event.listens_for(engine, "do_connect")
+    def before_connect(*_: object) -> None:
+        # SQLite gives its own files, `-wal` and `-shm`, the mode of the database.
+        with suppress(OSError):  # SQLite says what is wrong
+            os.close(PRIVATE.open_descriptor(engine.url.database or "", os.O_CREAT | os.O_RDWR))
+
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:
         # The driver's own idea of when to begin would make reads part of nothing and

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from eurydice_core.db.engine import Database
 from eurydice_core.errors import DatabaseUnavailable
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["exclusively"]
 
@@ -46,8 +47,8 @@ def exclusively(database: Database, ids: Collection[uuid.UUID]) -> Iterator[None
 
 @contextmanager
 def _turn(database: Database) -> Iterator[None]:
-    descriptor = os.open(
-        f"{database.engine.url.database}-turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640
+    descriptor = PRIVATE.open_descriptor(
+        f"{database.engine.url.database}-turn", os.O_CREAT | os.O_RDWR
     )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

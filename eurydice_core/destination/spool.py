@@ -14,6 +14,7 @@ from loguru import logger
 
 from eurydice_core.errors import ServiceError
 from eurydice_core.model.buffer import Buffer
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["Spool", "spool_alone"]
 
@@ -28,8 +29,8 @@ def spool_alone(directory: Path) -> Iterator[None]:
         ServiceError: another one has it, or the directory cannot be used.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = (directory / "lock").open("wb")
+        PRIVATE.make_directory(directory)
+        file = PRIVATE.open_file(directory / "lock", "wb")
     except OSError as error:
         raise _unusable(directory, error) from error
     with file:
@@ -60,7 +61,7 @@ class Spool:
         self._limit = limit
         self._lock = threading.Lock()
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            PRIVATE.make_directory(directory)
             left = sorted(directory.glob(f"*{SUFFIX}"))
             sizes = [path.stat().st_size for path in left]
         except OSError as error:
@@ -87,7 +88,8 @@ class Spool:
                 return False
             path = self._directory / f"{self._number:012d}{SUFFIX}"
             try:
-                path.write_bytes(packet)
+                with PRIVATE.open_file(path, "wb") as file:
+                    file.write(packet)
             except OSError as error:
                 logger.error("the spool cannot write {}: {}", path, error.strerror)
                 path.unlink(missing_ok=True)

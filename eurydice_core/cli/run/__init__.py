@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 from loguru import logger
 
+from eurydice_core.cli.exposure import exposures
 from eurydice_core.cli.main import Invocation, pass_invocation
 from eurydice_core.cli.run.services import SERVICES, Name, configure_log, run_service
 from eurydice_core.cli.run.signals import stop_on_signals
@@ -15,6 +16,7 @@ from eurydice_core.config import Loaded
 from eurydice_core.db.schema import require_migrated
 from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import open_database
+from eurydice_core.plugins import discover
 from eurydice_core.supervisor import Program, Supervision, Supervisor
 
 __all__ = ["command_of", "run"]
@@ -32,7 +34,7 @@ def run(invocation: Invocation, service: str | None, supervised: int | None) -> 
     destination. With a name, that one alone, for a supervisor of your own.
     """
     if supervised is None:
-        start(invocation, service)
+        start(invocation, service, is_first=True)
         return
     supervision = Supervision(supervised)
     try:
@@ -42,9 +44,16 @@ def run(invocation: Invocation, service: str | None, supervised: int | None) -> 
         raise click.exceptions.Exit(1) from error
 
 
-def start(invocation: Invocation, service: str | None) -> None:
-    """Run one service, or all of them, until told to stop."""
+def start(invocation: Invocation, service: str | None, *, is_first: bool = False) -> None:
+    """Run one service, or all of them, until told to stop.
+
+    The first process of a side warns of files that are open to other users, once for all.
+    """
     loaded = invocation.load()
+    if is_first:
+        configure_log(loaded.settings, service or "supervisor")
+        for line in exposures(loaded, discover()):
+            logger.warning("{}", line)
     if service is not None:
         run_service(Name(service), loaded.settings)
     else:

@@ -15,6 +15,7 @@ from eurydice_core.config import Settings
 from eurydice_core.errors import ConfigurationError
 from eurydice_core.installation import Installation, open_installation
 from eurydice_core.model.states import Side
+from eurydice_core.private_files import group_access
 from eurydice_core.service import Service, settle_down
 
 __all__ = ["SERVICES", "Name", "configure_log", "require_service", "run_service"]
@@ -78,6 +79,7 @@ def configure_log(settings: Settings, service: str) -> None:
         level=settings.log.level,
         format=settings.log.format,
         file=settings.log.file,
+        access=group_access(settings.log.group, "[log] group"),
         service=service,
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells how it does what it does

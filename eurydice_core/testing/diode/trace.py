@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from eurydice_core.private_files import PRIVATE
 from eurydice_core.testing.diode.faults import Decisions, Fault, Incident
 
 __all__ = ["Trace", "TraceWriter"]
@@ -56,7 +57,7 @@ class TraceWriter:
     """Writes incidents down, losses in a row as one."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
+        self._file = PRIVATE.open_file(path, "w", encoding="utf-8")
         self._last: Incident | None = None
 
     def __enter__(self) -> Self:

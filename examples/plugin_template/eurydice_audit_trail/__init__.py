@@ -12,6 +12,7 @@ from eurydice_core.errors import ConfigurationError
 from eurydice_core.hookspecs import Context, EventPlugin, PluginSettings, hookimpl
 from eurydice_core.interfaces.event import EventListener
 from eurydice_core.model.event import Event
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["AuditTrail", "Settings", "eurydice_event", "open_trail"]
 
@@ -49,7 +50,7 @@ class AuditTrail(EventListener):
 def open_trail(settings: Settings, _: Context) -> AuditTrail:
     """Open the file, so that a wrong path is found when the service starts."""
     try:
-        return AuditTrail(settings.path.open("a", encoding="utf-8"))
+        return AuditTrail(PRIVATE.open_file(settings.path, "a", encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
             f"[events.audit_trail] path: cannot write {settings.path} ({error.strerror})"

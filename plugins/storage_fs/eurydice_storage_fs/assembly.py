@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from eurydice_core.errors import ObjectMissing, StorageError
 from eurydice_core.interfaces.storage import Assembly, AssemblyState, Buffer
 from eurydice_storage_fs.direct import write_at
-from eurydice_storage_fs.tree import FILE_MODE, Tree
+from eurydice_storage_fs.tree import Tree
 
 __all__ = ["FileAssembly"]
 
@@ -70,8 +70,7 @@ class FileAssembly(Assembly):
 
     @contextmanager
     def _open(self) -> Iterator[int]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self._staged, flags, FILE_MODE)
+        descriptor = self._tree.access.open_descriptor(self._staged, os.O_WRONLY | os.O_CREAT)
         try:
             yield descriptor
         finally:

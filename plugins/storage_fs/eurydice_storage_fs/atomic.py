@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_storage_fs.direct import ALIGNMENT, set_direct, write_all
-from eurydice_storage_fs.tree import FILE_MODE, UNNAMED_DIRECTORY, Tree
+from eurydice_storage_fs.tree import UNNAMED_DIRECTORY, Tree
 
 __all__ = ["AtomicFile"]
 
@@ -32,14 +32,12 @@ class AtomicFile:
         self._filled = 0
         self._is_direct = False
         self._is_slow = False
-        flags = os.O_WRONLY | os.O_CLOEXEC
+        place, flags = tree.writes, os.O_WRONLY | os.O_TMPFILE
+        if not tree.unnamed_files:
+            place = self._temporary = _new_name(tree)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with tree.errors("write"):
-            if tree.unnamed_files:
-                self._descriptor = os.open(tree.writes, flags | os.O_TMPFILE, FILE_MODE)
-            else:
-                self._temporary = _new_name(tree)
-                flags |= os.O_CREAT | os.O_EXCL
-                self._descriptor = os.open(self._temporary, flags, FILE_MODE)
+            self._descriptor = tree.access.open_descriptor(place, flags)
 
     def write(self, data: Buffer) -> None:
         """Append all of `data`."""

@@ -13,13 +13,12 @@ from loguru import logger
 
 from eurydice_core.errors import StorageFull
 from eurydice_core.model.quantities import format_size
+from eurydice_core.private_files import PRIVATE, Access
 from eurydice_storage_fs.direct import Blocks
 from eurydice_storage_fs.errors import disk_errors
 
-__all__ = ["FILE_MODE", "Tree", "key_of"]
+__all__ = ["Tree", "key_of"]
 
-FILE_MODE = 0o640
-DIRECTORY_MODE = 0o750
 UNNAMED_DIRECTORY = "/proc/self/fd"
 
 
@@ -27,7 +26,13 @@ class Tree:
     """Objects by name in 256 directories, and beside them what is not an object yet."""
 
     def __init__(
-        self, root: Path, *, fsync: bool, min_free: int = 0, blocks: Blocks | None = None
+        self,
+        root: Path,
+        *,
+        fsync: bool,
+        min_free: int = 0,
+        blocks: Blocks | None = None,
+        access: Access = PRIVATE,
     ) -> None:
         self.root = root
         self.objects = root / "objects"
@@ -40,6 +45,8 @@ class Tree:
         """Bytes that stay free for others: the database must be able to note what is deleted."""
         self.blocks = blocks or Blocks()
         """For what goes past the page cache."""
+        self.access = access
+        """Modes of new files and directories."""
         self.unnamed_files = False
         """Whether files without a name work here; a crash leaves nothing of those."""
 
@@ -51,7 +58,7 @@ class Tree:
         """
         with self.errors("write"):
             for directory in (self.objects, self.writes, self.assemblies):
-                directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+                self.access.make_directory(directory)
                 self.sync(directory)
             self.sync(self.root)
             self.sync(self.writes.parent)
@@ -75,8 +82,8 @@ class Tree:
         A parent that is missing means that a file system is not mounted, and whatever
         was written to the empty mount point would be hidden later.
         """
-        with suppress(FileExistsError):
-            directory.mkdir(mode=DIRECTORY_MODE)
+        if not directory.is_dir():
+            self.access.make_directory(directory, parents=False)
             self.sync(directory.parent)
 
     def sync(self, directory: Path) -> None:
@@ -147,7 +154,7 @@ def key_of(name: str) -> str | None:
 def _has_unnamed_files(directory: Path) -> bool:
     """Tell whether this file system has O_TMPFILE, and /proc is there to name such a file."""
     try:
-        descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+        descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError:
         return False
     try:

@@ -10,6 +10,7 @@ import sys
 from contextlib import ExitStack
 
 from eurydice_core.errors import TransportError
+from eurydice_core.private_files import PRIVATE
 from eurydice_transport_udp.arena import Arena
 from eurydice_transport_udp.assembly import OPEN_PACKETS, Event, EventKind
 from eurydice_transport_udp.collector import EVENT_BYTES, pack_release, unpack_event
@@ -68,6 +69,7 @@ class CollectorProcess:
         slots = OPEN_PACKETS + settings.buffer_packets
         fd = os.memfd_create("eurydice-packets")
         try:
+            os.fchmod(fd, PRIVATE.file_mode)  # shown in /proc of both processes
             self.arena = Arena(fd, slots, settings.max_packet)
             self._closing.callback(self.arena.close)
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -21,6 +21,7 @@ def eurydice(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(file, "SEARCHED", tuple(tmp_path / path.name for path in file.SEARCHED[:1]))
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    umask = os.umask(0o022)
 
     def run(*arguments):
         code = main([str(argument) for argument in arguments])
@@ -28,6 +29,7 @@ def eurydice(tmp_path, monkeypatch, capsys):
         return code, written.out, written.err
 
     yield run
+    os.umask(umask)
     logger.remove()
     logger.add(sys.__stderr__)
     logging.captureWarnings(capture=False)

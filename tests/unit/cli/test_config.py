@@ -192,3 +192,50 @@ def test_what_init_leaves_commented_out_is_right_too(eurydice, tmp_path, side):
     assert config.read_text() != text
     code, _, err = eurydice("config", "check")
     assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("found", "warns"), [(0o600, False), (0o640, True), (0o644, True)], ids=oct
+)
+def test_check_warns_of_an_open_database(eurydice, tmp_path, found, warns):
+    eurydice("init", "origin")
+    database = tmp_path / "origin.db"
+    database.touch()
+    database.chmod(found)
+    code, _, err = eurydice("config", "check")
+    assert code == 0
+    expected = f"eurydice: warning: {database} is open to other users of this machine"
+    assert err.startswith(expected) == warns
+    assert len(err.splitlines()) == warns
+
+
+def test_check_warns_of_everything_open_once(eurydice, tmp_path):
+    eurydice("init", "origin")
+    config, log = tmp_path / "eurydice.toml", tmp_path / "log"
+    config.write_text(config.read_text() + f'\n[log]\nfile = "{log}"\n')
+    places = [tmp_path / name for name in ("state", "state/spool", "data", "origin.db-wal", "log")]
+    for path in places[:3]:
+        path.mkdir()
+    for path in places[3:]:
+        path.touch()
+    for path in (*places, config):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    code, _, err = eurydice("config", "check")
+    assert code == 0
+    named = [line.split(" is open ")[0] for line in err.splitlines()]
+    assert sorted(named) == sorted(f"eurydice: warning: {path}" for path in (*places, config))
+
+
+def test_a_config_lent_to_the_service_by_its_group_is_fine(eurydice, tmp_path):
+    eurydice("init", "origin")
+    (tmp_path / "eurydice.toml").chmod(0o640)
+    assert eurydice("config", "check")[2] == ""
+
+
+def test_check_names_a_group_that_does_not_exist(eurydice, tmp_path):
+    eurydice("init", "origin")
+    config = tmp_path / "eurydice.toml"
+    config.write_text(config.read_text() + '\n[log]\nfile = "log"\ngroup = "no-such-group"\n')
+    code, _, err = eurydice("config", "check")
+    assert code == 1
+    assert "error: [log] group: there is no group 'no-such-group' on this machine" in err

@@ -15,6 +15,7 @@ from eurydice_core.destination.intake import open_intake
 from eurydice_core.destination.spool import Spool
 from eurydice_core.errors import ServiceError, TransportError
 from eurydice_core.interfaces.transport import PacketReceiver
+from eurydice_core.private_files import Access
 
 LIMIT = 100
 
@@ -71,10 +72,10 @@ def test_a_directory_that_cannot_be_used_is_one_line(tmp_path):
 def test_a_packet_that_cannot_be_written_is_not_taken(tmp_path, monkeypatch):
     spool = Spool(tmp_path, LIMIT)
 
-    def full(self, data):
+    def full(self, *_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Access, "open_file", full)
     assert not spool.put(b"x")
     assert len(spool) == 0
 
