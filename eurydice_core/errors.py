@@ -19,6 +19,8 @@ a bug and shows its traceback.
     │   └── SealBroken
     ├── DatabaseError
     │   ├── DatabaseUnavailable
+    │   │   ├── DatabaseMisconfigured
+    │   │   └── TransactionConflict
     │   ├── DatabaseNotMigrated
     │   └── WrongSideDatabase
     ├── RequestError                  a user asked for what cannot be
@@ -49,6 +51,7 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "DatabaseError",
+    "DatabaseMisconfigured",
     "DatabaseNotMigrated",
     "DatabaseUnavailable",
     "DigestMismatch",
@@ -75,6 +78,7 @@ __all__ = [
     "TooLarge",
     "TooManyFiles",
     "TooManyRequests",
+    "TransactionConflict",
     "TransportError",
     "UploadsThrottled",
     "WrongSideDatabase",
@@ -144,7 +148,15 @@ class DatabaseError(EurydiceError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The database does not answer; trying again later may help."""
+    """The database does not answer or accepts no writes; trying again later may help."""
+
+
+class DatabaseMisconfigured(DatabaseUnavailable):
+    """The database refuses our login or lacks permissions or tables: an administrator must act."""
+
+
+class TransactionConflict(DatabaseUnavailable):
+    """A concurrent transaction ended this one: repeating it at once may help."""
 
 
 class DatabaseNotMigrated(DatabaseError):

@@ -11,8 +11,10 @@ from loguru import logger
 
 from eurydice_core.errors import (
     DatabaseUnavailable,
+    EurydiceError,
     StorageFull,
     StorageUnavailable,
+    TransactionConflict,
     TransportError,
 )
 
@@ -46,6 +48,7 @@ class Service(ABC):
         self._outage: str | None = None
         self._reported_at = 0.0
         self._wait = FIRST_WAIT
+        self._had_conflict = False
 
     @abstractmethod
     def step(self) -> bool:
@@ -61,15 +64,22 @@ class Service(ABC):
             try:
                 busy = self.step()
             except OUTAGES as error:
-                self.report_outage(str(error))
-                stop.wait(self._wait)
-                self._wait = min(self._wait * 2, LONGEST_WAIT)
+                self._wait_out(error, stop)
                 continue
             self.report_recovery()
             if busy:
                 self.gather(stop)
             else:
                 self.idle(stop)
+
+    def _wait_out(self, error: EurydiceError, stop: threading.Event) -> None:
+        """Report an outage and wait, longer each time; a first conflict is repeated at once."""
+        if isinstance(error, TransactionConflict) and not self._had_conflict:
+            self._had_conflict = True
+            return
+        self.report_outage(str(error))
+        stop.wait(self._wait)
+        self._wait = min(self._wait * 2, LONGEST_WAIT)
 
     def gather(self, stop: threading.Event) -> None:  # noqa: B027 - most services do nothing
         """Wait a moment between two steps, where more work at once is less work in all."""
@@ -89,4 +99,4 @@ class Service(ABC):
         """Say that it goes on, if there was an outage."""
         if self._outage is not None:
             logger.info("going on after: {}", self._outage)
-        self._outage, self._wait = None, FIRST_WAIT
+        self._outage, self._wait, self._had_conflict = None, FIRST_WAIT, False

@@ -167,7 +167,10 @@ def fields_of(error: BaseException) -> dict[str, Any]:
 
 def kind_of(error: BaseException) -> str:
     """Return the name of a problem, from its class: `SizeMismatch` is `size-mismatch`."""
-    name = type(error).__name__ if isinstance(error, EurydiceError) else "InternalError"
+    if isinstance(error, DatabaseUnavailable):
+        name = DatabaseUnavailable.__name__  # the reason is not the user's business
+    else:
+        name = type(error).__name__ if isinstance(error, EurydiceError) else "InternalError"
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -10,11 +11,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from eurydice_core.db.faults import classify, to_error
 from eurydice_core.db.group_commit import GroupCommit
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 from eurydice_core.private_files import PRIVATE
@@ -58,6 +69,7 @@ class Database:
         )
         if self.is_sqlite:
             _prepare_sqlite(self.engine, busy_timeout)
+        _drop_stale_connections(self.engine)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._hasty = self.engine.execution_options(**{WRITES: True, HASTY: True})
         self._turn: AbstractContextManager[None] = (
@@ -135,10 +147,9 @@ class Database:
                 f"database {self.name}: all its connections are in use; raise [database] pool_size"
             ) from error
         except DBAPIError as error:
-            if not _is_outage(error):
+            if (outage := to_error(self.name, error)) is None:
                 raise
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-            raise DatabaseUnavailable(f"database {self.name}: {reason}{_advice(reason)}") from error
+            raise outage from error
 
 
 class _Turn(AbstractContextManager[None]):
@@ -227,19 +238,21 @@ def _prepare_sqlite(engine: Engine, busy_timeout: float) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _is_outage(error: DBAPIError) -> bool:
-    """Tell a database that cannot now from a statement that is wrong."""
-    return error.connection_invalidated or type(error).__name__ in (
-        "OperationalError",
-        "InterfaceError",
-    )
+def _drop_stale_connections(engine: Engine) -> None:
+    """Have the pool open new connections after an error that says that the host has changed.
 
+    After a fail-over the old primary may answer on, without accepting writes; a new connection
+    resolves the host names and `target_session_attrs` again. SQLite opens a file that it cannot
+    write for reading, and the connection never writes again.
+    """
 
-def _advice(reason: str) -> str:
-    if "full" in reason or "No space" in reason:
-        return "; free some space on its disk"
-    if "readonly" in reason or "unable to open" in reason or "permission" in reason.lower():
-        return "; give the service's user write access to the file and its directory"
-    if "password authentication failed" in reason:
-        return "; check user and password in [database] url"
-    return ""
+    @event.listens_for(engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if not isinstance(error, Exception) or not classify(error).is_stale:
+            return
+        context.is_disconnect = True
+        if isinstance(error, sqlite3.Error) and context.connection is not None:
+            # A closed connection keeps its locks while a traceback refers to its statements.
+            with suppress(sqlite3.Error):
+                context.connection.connection.rollback()

@@ -11,6 +11,7 @@ from eurydice_core.db.tables import Fact
 from eurydice_core.db.upsert import insert
 
 __all__ = [
+    "DATABASE_CHECKED_AT",
     "INSTALLATION",
     "LAST_CLEANED_AT",
     "LAST_PACKET_RECEIVED_AT",
@@ -23,6 +24,8 @@ __all__ = [
     "set_time",
 ]
 
+DATABASE_CHECKED_AT = "database_checked_at"
+"""When `/readyz` last wrote this: that it can is the check."""
 INSTALLATION = "installation"
 """What tells this database from others."""
 MAINTENANCE = "maintenance"

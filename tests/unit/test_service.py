@@ -7,7 +7,7 @@ import threading
 import pytest
 from loguru import logger
 
-from eurydice_core.errors import StorageUnavailable
+from eurydice_core.errors import StorageUnavailable, TransactionConflict
 from eurydice_core.service import Service
 
 
@@ -55,6 +55,17 @@ def test_an_outage_is_reported_once_waited_for_longer_each_time_and_its_end_is_r
     Scripted(stop, [outage, outage, outage, True, True]).run(stop)
     assert lines == ["bucket away; waiting for it, nothing is lost", "going on after: bucket away"]
     assert stop.waits == [0.2, 0.4, 0.8]
+
+
+def test_transaction_conflict_is_repeated_at_once_then_waited_for(lines):
+    stop = Unhurried()
+    conflict = TransactionConflict("deadlock detected")
+    Scripted(stop, [conflict, False, conflict, conflict, True]).run(stop)
+    assert lines == [
+        "deadlock detected; waiting for it, nothing is lost",
+        "going on after: deadlock detected",
+    ]
+    assert stop.waits == [0.0, 0.2]  # idle, then the second conflict in a row
 
 
 def test_a_bug_is_not_waited_out():

@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from tempfile import TemporaryFile
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from eurydice_core.db.facts import (
+    DATABASE_CHECKED_AT,
     LAST_PACKET_RECEIVED_AT,
     LAST_PACKET_SENT_AT,
     MAINTENANCE,
     get_fact,
     get_time,
+    set_time,
 )
 from eurydice_core.db.notes import NoteKind, get_notes
 from eurydice_core.db.schema import require_migrated
@@ -73,8 +74,9 @@ def checks_of(installation: Installation, now: Clock = utc_now) -> Mapping[str, 
 
 
 def _database(installation: Installation) -> Result:
-    with installation.database.read() as session:
-        session.execute(text("SELECT 1"))
+    """Write a row: a standby, or a full disk, still answers queries."""
+    with installation.database.write(durable=False) as session:
+        set_time(session, DATABASE_CHECKED_AT, utc_now())
     return OK
 
 
@@ -90,6 +92,9 @@ def _storage(installation: Installation) -> Result:
 
 def _disk(installation: Installation) -> Result:
     path = installation.settings.state_dir
+    with TemporaryFile(dir=path) as probe:  # a disk that turned read-only still has space
+        probe.write(b"check")
+        probe.flush()
     return _space(installation, "state_dir", shutil.disk_usage(path).free)
 
 

@@ -22,6 +22,8 @@ def time_transactions(engine: Engine, observe: Callable[[str, float], None]) -> 
         connection.info[BEGAN] = time.perf_counter()
 
     def end(connection: Connection) -> None:
+        if connection.invalidated:  # it broke, and its info with it
+            return
         began = connection.info.pop(BEGAN, None)
         if began is not None:
             writes = connection.get_execution_options().get(WRITES, False)

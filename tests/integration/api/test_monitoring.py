@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import uuid
@@ -10,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event
 
 from eurydice_core import __version__
 from eurydice_core.db.facts import (
@@ -356,13 +358,46 @@ def test_reasons_are_for_watchers_only(make_bench):
 
 
 def test_a_database_that_is_away_makes_the_side_unready(origin, monkeypatch):
-    def read():
+    def away(**_options):
         raise DatabaseUnavailable("the database is away")
 
-    monkeypatch.setattr(origin.installation.database, "read", read)
+    monkeypatch.setattr(origin.installation.database, "read", away)
+    monkeypatch.setattr(origin.installation.database, "write", away)
     answer = origin.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"]["database"]["reason"] == "the database is away"
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_read_only_database_makes_the_side_unready(make_bench, side):
+    bench = make_bench(side)
+    engine = bench.installation.database.engine
+    statement = (
+        "PRAGMA query_only = ON"
+        if bench.installation.database.is_sqlite
+        else "SET default_transaction_read_only = on"
+    )
+
+    @event.listens_for(engine, "connect")
+    def make_read_only(connection, _record):
+        connection.cursor().execute(statement)
+        connection.commit()
+
+    engine.dispose()
+    answer = bench.get("/readyz")
+    assert answer.status_code == 503
+    reason = answer.json()["checks"]["database"]["reason"]
+    assert "readonly" in reason or "read-only" in reason
+
+
+def test_read_only_state_dir_makes_the_side_unready(origin, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("eurydice_core.api.monitoring.checks.TemporaryFile", fail)
+    answer = origin.get("/readyz")
+    assert answer.status_code == 503
+    assert "Read-only file system" in answer.json()["checks"]["disk"]["reason"]
 
 
 def test_little_space_is_told_in_time(origin, monkeypatch):

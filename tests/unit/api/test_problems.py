@@ -22,6 +22,8 @@ EXAMPLES = [
     (KeyError("bug"), 500),
     (errors.StorageUnavailable("no"), 503),
     (errors.DatabaseUnavailable("no"), 503),
+    (errors.DatabaseMisconfigured("no"), 503),
+    (errors.TransactionConflict("no"), 503),
     (errors.StorageFull("no"), 507),
 ]
 
@@ -46,6 +48,11 @@ def test_no_error_of_ours_is_without_status():
 def test_what_is_wrong_inside_stays_inside():
     for secret in (errors.StorageUnavailable("s3.internal"), ValueError("s3.internal")):
         assert b"s3.internal" not in problem(secret).body
+
+
+def test_every_database_outage_has_the_same_type():
+    for kind in (errors.DatabaseMisconfigured, errors.TransactionConflict):
+        assert b'"urn:eurydice:database-unavailable"' in problem(kind("no")).body
 
 
 def test_an_outage_says_when_to_come_back():
