@@ -152,12 +152,18 @@ def content(side: str, place: Path, link_secret: str) -> str:
         side=side,
         state_dir=toml(place / "state"),
         secret_key=new_secret(),
-        database_url=toml(f"sqlite:///{place / f'{side}.db'}"),
+        database_url=toml(sqlite_url(place / f"{side}.db")),
         link_secret=link_secret,
         root=toml(place / "data"),
         transport=ORIGIN_TRANSPORT if origin else DESTINATION_TRANSPORT,
         services=ORIGIN_SERVICES if origin else DESTINATION_SERVICES,
     )
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a SQLite database; in one, these characters would mean something."""
+    escaped = str(path).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{escaped}"
 
 
 def toml(value: object) -> str:

@@ -20,8 +20,12 @@ def migrate(invocation: Invocation, as_json: bool) -> None:
     """Make the database ready for this version."""
     settings = invocation.load().settings
     with open_database(settings) as database:
-        before, after = schema.migrate(database, settings.side)
         name = database.name
+        before, after = schema.migrate(
+            database,
+            settings.side,
+            on_wait=lambda: click.echo(f"waiting for another migration of {name}", err=True),
+        )
     if as_json:
         click.echo(json.dumps({"database": name, "before": before, "after": after}))
     elif before == after:

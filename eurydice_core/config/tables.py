@@ -55,7 +55,8 @@ class DatabaseSettings(Table):
     url: SecretStr = Field(
         min_length=1,
         description="`sqlite:////absolute/path.db` or `postgresql+psycopg://user:password@host/name`"
-        " of a database that only this side uses.",
+        " of a database that only this side uses. In a path or a password, `%` is written `%25`,"
+        " and `?` is `%3F`.",
     )
     pool_size: int = Field(
         default=10, ge=1, le=1000, description="Connections that one process may hold."

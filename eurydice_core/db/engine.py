@@ -57,6 +57,8 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10, busy_timeout: float = 30.0) -> None:
         parsed = _checked_url(url)
         self.name = parsed.render_as_string(hide_password=True)
+        self.busy_timeout = busy_timeout
+        """Seconds to wait for a lock."""
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         limits = _sqlite_arguments if self.is_sqlite else _postgresql_arguments
         self.engine = create_engine(

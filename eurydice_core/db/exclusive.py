@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -12,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from eurydice_core.db.engine import Database
+from eurydice_core.db.file_lock import file_lock
 from eurydice_core.errors import DatabaseUnavailable
-from eurydice_core.private_files import PRIVATE
 
 __all__ = ["exclusively"]
 
@@ -32,29 +30,23 @@ def exclusively(database: Database, ids: Collection[uuid.UUID]) -> Iterator[None
     killed. SQLite's processes are all of one machine, and take turns at a file beside it.
 
     Raises:
-        DatabaseUnavailable: the database does not answer, or somebody is busy with one of
-            them for a minute.
+        DatabaseUnavailable: the database does not answer, or another process or thread holds
+            one of them for a minute (PostgreSQL) or `[database] busy_timeout` (SQLite).
     """
     if not ids:
         yield
     elif database.is_sqlite:
-        with _turn(database):
+        path = f"{database.engine.url.database}-turn"
+        busy = (
+            f"database {database.name}: another process or thread has changed files for"
+            f" {database.busy_timeout:g} s; 'fuser {path}' names the process, [database]"
+            " busy_timeout waits longer"
+        )
+        with file_lock(path, seconds=database.busy_timeout, busy=busy):
             yield
     else:
         with _advisory_locks(database, ids):
             yield
-
-
-@contextmanager
-def _turn(database: Database) -> Iterator[None]:
-    descriptor = PRIVATE.open_descriptor(
-        f"{database.engine.url.database}-turn", os.O_CREAT | os.O_RDWR
-    )
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

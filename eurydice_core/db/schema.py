@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
+from sqlalchemy.orm import Session
 
 from eurydice_core.db import (
     admission,
@@ -19,6 +20,7 @@ from eurydice_core.db import (
     waiting,
 )
 from eurydice_core.db.engine import Database
+from eurydice_core.db.migration_lock import migration_lock
 from eurydice_core.errors import DatabaseNotMigrated, WrongSideDatabase
 from eurydice_core.model.states import Side
 
@@ -86,23 +88,35 @@ def script_config(side: Side) -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    # Alembic keeps its options in a configparser, to which a percent sign means something.
+    location = str(MIGRATIONS).replace("%", "%%")
+    config.set_main_option("script_location", location)
     config.set_main_option("path_separator", "newline")
-    config.set_main_option("version_locations", str(MIGRATIONS / "versions" / side))
+    config.set_main_option("version_locations", f"{location}/versions/{side}")
     config.attributes["side"] = side
     return config
 
 
-def migrate(database: Database, side: Side) -> tuple[str | None, str]:
+def migrate(
+    database: Database, side: Side, *, on_wait: Callable[[], None] | None = None
+) -> tuple[str | None, str]:
     """Bring the tables to this program's version, all or nothing; return (before, after).
 
+    Of several processes that do this at once, the others wait for the first.
+
+    Args:
+        database: the database of that side.
+        side: which tables it has.
+        on_wait: called if another process migrates it now.
+
     Raises:
+        DatabaseUnavailable: another process migrates it for longer than `busy_timeout`.
         WrongSideDatabase: it holds the other side's tables.
     """
     from alembic import command
 
-    before = revision(database, side)
-    with database.write() as session:
+    with migration_lock(database, on_wait) as session:
+        before = _revision(session, database.name, side)
         config = script_config(side)
         config.attributes["connection"] = session.connection()
         command.upgrade(config, "head")
@@ -136,13 +150,17 @@ def revision(database: Database, side: Side) -> str | None:
     Raises:
         WrongSideDatabase: it holds the other side's tables.
     """
+    with database.read() as session:
+        return _revision(session, database.name, side)
+
+
+def _revision(session: Session, name: str, side: Side) -> str | None:
     other = Side.DESTINATION if side is Side.ORIGIN else Side.ORIGIN
     foreign = {t.__tablename__ for t in TABLES[other]} - {t.__tablename__ for t in TABLES[side]}
-    with database.read() as session:
-        present = set(inspect(session.connection()).get_table_names())
-        if foreign & present:
-            raise WrongSideDatabase(database.name, side)
-        if "alembic_version" not in present:
-            return None
-        found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
-        return found
+    present = set(inspect(session.connection()).get_table_names())
+    if foreign & present:
+        raise WrongSideDatabase(name, side)
+    if "alembic_version" not in present:
+        return None
+    found: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
