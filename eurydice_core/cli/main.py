@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eurydice_core import __version__
+from eurydice_core.cli.plugin_commands import load_command, plugin_commands, summary_of
 from eurydice_core.errors import EurydiceError
 
 if TYPE_CHECKING:
     from eurydice_core.config import Loaded
 
 __all__ = ["Invocation", "eurydice", "main", "pass_invocation"]
+
+EXTRAS = {
+    "fastapi": "api",
+    "granian": "api",
+    "prometheus_client": "api",
+    "starlette": "api",
+    "psycopg": "postgresql",
+    "httpx": "testing",
+}
+"""Package that may be missing -> the extra of eurydice-core that brings it."""
 
 INTERRUPTED = 130  # what a shell reports of a process that ended by Ctrl-C
 
@@ -58,6 +69,7 @@ COMMANDS = {
     "plugins": ("eurydice_core.cli.plugins:plugins", "List the installed plugins, or show one."),
 }
 """Name -> where the command is, and the line about it, so that `--help` imports none."""
+RESERVED = frozenset(COMMANDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +97,14 @@ class LazyGroup(click.Group):
     """A group that imports a subcommand when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order that a newcomer needs them."""
-        return list(COMMANDS)
+        """Return the names in the order that a newcomer needs them, then those of plugins."""
+        return [*COMMANDS, *plugin_commands(RESERVED)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one subcommand."""
         if cmd_name not in COMMANDS:
-            return None
+            point = plugin_commands(RESERVED).get(cmd_name)
+            return None if point is None else load_command(point)
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(import_module(module), name)
         if not isinstance(command, click.Command):
@@ -102,6 +115,10 @@ class LazyGroup(click.Group):
         """List the subcommands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        added = [(name, summary_of(point)) for name, point in plugin_commands(RESERVED).items()]
+        if added:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(added)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -130,6 +147,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EurydiceError as error:
         for line in str(error).splitlines():
             click.echo(f"eurydice: error: {line}", err=True)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        click.echo(
+            f"eurydice: error: this needs the package {error.name}, which is not installed:"
+            f" pip install 'eurydice-core[{EXTRAS[error.name]}]'",
+            err=True,
+        )
         return 1
     except click.ClickException as error:
         error.show()

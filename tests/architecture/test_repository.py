@@ -60,7 +60,7 @@ ENGINE_ALONE = """
 import pkgutil, sys
 from importlib import import_module
 
-BLOCKED = {"fastapi", "starlette", "granian", "click", "rich"}
+BLOCKED = {"fastapi", "starlette", "granian", "prometheus_client", "psycopg", "click", "rich"}
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
@@ -122,7 +122,7 @@ def test_the_version_in_the_package_is_that_of_the_project():
 def test_every_list_of_plugins_at_the_root_is_that_of_the_directory():
     tool = PYPROJECT["tool"]
     assert set(PYPROJECT["dependency-groups"]["plugins"]) == DISTRIBUTIONS
-    assert set(tool["uv"]["sources"]) == DISTRIBUTIONS | {"eurydice-core"}
+    assert set(tool["uv"]["sources"]) == DISTRIBUTIONS | {"eurydice-core", "eurydice"}
     assert set(tool["mypy"]["packages"]) == PACKAGES | {"eurydice_core"}
     assert set(tool["importlinter"]["root_packages"]) == PACKAGES | {"eurydice_core"}
 
@@ -144,6 +144,18 @@ def test_every_legacy_variable_of_a_plugin_is_a_key_that_the_plugin_has():
     known = [(entry.path, entry.plugin) for entry in LEGACY if entry.plugin]
     for path, name in known + [(path, plugin) for _, path, plugin in COMBINED if plugin]:
         assert path[-1] in installed[name].settings.model_fields, f"{name} has no key {path[-1]}"
+
+
+def test_meta_distribution_names_all_of_this_version():
+    project = tomllib.loads((ROOT / "packaging" / "eurydice" / "pyproject.toml").read_text())
+    core = PYPROJECT["project"]
+    runtime = sorted({*core["optional-dependencies"]} - {"testing"})
+    version = core["version"]
+    assert project["project"]["version"] == version
+    assert set(project["project"]["dependencies"]) == {
+        f"eurydice-core[{','.join(runtime)}]=={version}",
+        *(f"{name}=={version}" for name in DISTRIBUTIONS),
+    }
 
 
 def test_every_package_says_that_it_is_typed():
@@ -222,3 +234,20 @@ def test_the_engine_imports_without_a_web_framework_or_a_command_line(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 30
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "arguments"),
+    [("fastapi", "api", "schema origin"), ("httpx", "testing", "demo")],
+)
+def test_missing_extra_is_one_line_that_names_it(tmp_path, missing, extra, arguments):
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from eurydice_core.cli import main;"
+        f" sys.exit(main({arguments.split()!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'eurydice-core[{extra}]'" in done.stderr
