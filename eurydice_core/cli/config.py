@@ -76,7 +76,7 @@ def check(invocation: Invocation) -> None:
     problems = list(problems_with(chosen, plugins))
     if problems:
         raise ConfigurationError("\n".join(problems))
-    for line in exposures(loaded, plugins):
+    for line in [*loaded.notes, *exposures(loaded, plugins)]:
         click.echo(f"eurydice: warning: {line}", err=True)
     names = ", ".join(plugin.name for plugin in chosen)
     place = loaded.file or "the environment"

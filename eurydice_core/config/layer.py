@@ -22,13 +22,19 @@ class Layer(PydanticBaseSettingsSource):
     """Values of one source, nested as the settings are, and where each came from."""
 
     def __init__(
-        self, values: dict[str, Any], origins: dict[str, str], problems: Sequence[str] = ()
+        self,
+        values: dict[str, Any],
+        origins: dict[str, str],
+        problems: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         super().__init__(Settings)
         self.values = values
         self.origins = origins
         """Dotted key of each value -> what to tell people about its place."""
         self.problems = [*problems, *self._read_secret_files()]
+        self.notes = notes
+        """Warnings for the operator, one line each: the settings are valid nevertheless."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return one top-level value, as pydantic-settings asks of a source."""

@@ -1,13 +1,12 @@
-"""The variables of the system whose operators bring their `.env` file along.
+"""The variables of the existing system, so that its `.env` file configures this one.
 
-Each has one equivalent here. They count for more than the file, as the environment
-does, and for less than the `EURYDICE_` name of the same setting. Variables that
-have nothing to set here any more, such as `DBTRIMMER_POLL_EVERY` (every process of
-ours stops at once), are left alone.
+They override the file, as the environment does, and the `EURYDICE_` name of the same
+setting overrides them. `legacy_unused` lists the variables that set nothing here.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,15 +15,20 @@ from urllib.parse import quote
 
 from eurydice_core.config.choices import split_list
 from eurydice_core.config.layer import Layer, put
+from eurydice_core.config.legacy_unused import unused_in
+from eurydice_core.config.problems import title
 from eurydice_core.config.schema import OPEN_TABLES
 from eurydice_core.config.tables import LARGEST_RANGE, SMALLEST_RANGE
 from eurydice_core.model.quantities import parse_size
+from eurydice_core.model.states import Side
 
 __all__ = ["COMBINED", "LEGACY", "Legacy", "read_legacy"]
 
 Path = tuple[str, ...]
 
 DEFAULT_BUCKET = "eurydice"
+SIGN = "USER_ASSOCIATION_TOKEN_SECRET_KEY"
+"""The variable without which the existing system does not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,9 @@ class Legacy:
     path: Path
     convert: Callable[[str], Any] = str
     plugin: str | None = None
-    """Where the setting is a plugin's own: only if this one is chosen."""
+    """The plugin whose setting it is, if it is one's: it counts only if that one is chosen."""
+    side: Side | None = None
+    """The side on which the variable means this setting; None for both."""
 
 
 def range_size(text: str) -> int | str:
@@ -110,6 +116,16 @@ LEGACY = (
     Legacy("EXPECT_PACKET_EVERY", ("receiver", "expect_packet_every")),
     Legacy("S3REMOVER_RUN_EVERY", ("cleaner", "run_every")),
     Legacy("S3REMOVER_EXPIRE_TRANSFERABLES_AFTER", ("cleaner", "expire_after")),
+    Legacy("FILE_REMOVER_RUN_EVERY", ("cleaner", "run_every")),
+    Legacy(
+        "FILE_REMOVER_EXPIRE_TRANSFERABLES_AFTER",
+        ("cleaner", "expire_after"),
+        side=Side.DESTINATION,
+    ),
+    # It gave up uploads that did not end, and what still waited with them.
+    Legacy(
+        "FILE_REMOVER_EXPIRE_TRANSFERABLES_AFTER", ("cleaner", "upload_timeout"), side=Side.ORIGIN
+    ),
     Legacy("DBTRIMMER_TRIM_TRANSFERABLES_AFTER", ("cleaner", "trim_after")),
     Legacy("PAGE_SIZE", ("api", "page_size")),
     Legacy("MAX_PAGE_SIZE", ("api", "max_page_size")),
@@ -120,6 +136,8 @@ LEGACY = (
     Legacy("SAMESITE_COOKIES", ("api", "samesite_cookies")),
     Legacy("CSRF_TRUSTED_ORIGINS", ("api", "trusted_origins"), split_list),
     Legacy("EURYDICE_CONTACT", ("api", "contact")),
+    # The one that the pages showed, so it comes second and wins.
+    Legacy("EURYDICE_CONTACT_FR", ("api", "contact")),
     Legacy("UI_BADGE_CONTENT", ("api", "badge_content")),
     Legacy("UI_BADGE_COLOR", ("api", "badge_color")),
     Legacy("LOG_LEVEL", ("log", "level")),
@@ -140,12 +158,14 @@ def read_legacy(environ: Mapping[str, str], stronger_first: Sequence[Mapping[str
 
     A plugin's keys count only if that plugin is chosen, here or by one of the other
     layers: an endpoint of the old object store means nothing to files in a directory.
+    A variable that is known and has no effect becomes a note of the layer.
     """
     given = {name: value for name, value in environ.items() if value}
+    side = side_of([stronger_first[0], {"side": given.get("EURYDICE_API")}, *stronger_first[1:]])
     found = [
         (entry.path, entry.convert(given[entry.name]), entry.plugin, entry.name)
         for entry in LEGACY
-        if entry.name in given
+        if entry.name in given and entry.side in (None, side)
     ]
     found.extend(combined(given))
     values: dict[str, Any] = {}
@@ -159,7 +179,28 @@ def read_legacy(environ: Mapping[str, str], stronger_first: Sequence[Mapping[str
         if plugin in chosen:
             put(values, path, value)
             origins[".".join(path)] = f"environment {name}"
-    return Layer(values, origins)
+    notes = [
+        *unused_in(given, is_legacy=SIGN in given),
+        *overridden([each for each in found if each[2] is None or each[2] in chosen]),
+    ]
+    return Layer(values, origins, notes=notes)
+
+
+def side_of(layers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the side that the first layer with one names."""
+    return next((str(layer["side"]) for layer in layers if layer.get("side")), None)
+
+
+def overridden(found: Sequence[tuple[Path, Any, str | None, str]]) -> Iterator[str]:
+    """Yield one line for each variable whose setting another variable sets to something else."""
+    setters: defaultdict[Path, list[tuple[str, Any]]] = defaultdict(list)
+    for path, value, _, name in found:
+        setters[path].append((name, value))
+    for path, entries in setters.items():
+        winner, effective = entries[-1]
+        for name, value in entries[:-1]:
+            if name != winner and value != effective:
+                yield f"{name} has no effect: {winner} sets {title(path)}"
 
 
 def combined(given: Mapping[str, str]) -> Iterator[tuple[Path, Any, str | None, str]]:

@@ -29,6 +29,8 @@ class Loaded:
     """Dotted key -> `file PATH`, `environment NAME` or `default`."""
     file: Path | None
     """The configuration file that was read."""
+    notes: Sequence[str] = ()
+    """Warnings for the operator: variables that are known and have no effect, and why."""
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
@@ -66,7 +68,7 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded | Non
     if not (file or environment.values or environment.problems or "link" in legacy.values):
         return None
     settings, origins = validated((environment, legacy, written))
-    return Loaded(settings=settings, origins=origins, file=file)
+    return Loaded(settings=settings, origins=origins, file=file, notes=legacy.notes)
 
 
 def validated(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:

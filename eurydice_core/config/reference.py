@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from eurydice_core.config.choices import PluginChoice, PluginList
 from eurydice_core.config.legacy import COMBINED, LEGACY
+from eurydice_core.config.legacy_unused import UNUSED
 from eurydice_core.config.problems import title
 from eurydice_core.config.schema import FIELDS, table_at, unit_of, variable
 from eurydice_core.config.settings import Settings
@@ -45,10 +46,19 @@ def legacy_section() -> Iterator[str]:
     yield ""
     yield "| variable | setting | only if this plugin is chosen |"
     yield "|---|---|---|"
-    known = [(entry.name, entry.path, entry.plugin) for entry in LEGACY]
-    for names, path, plugin in [*known, *COMBINED]:
+    known = [(entry.name, entry.path, entry.plugin, entry.side) for entry in LEGACY]
+    for names, path, plugin, side in [*known, *((*entry, None) for entry in COMBINED)]:
         variables = ", ".join(f"`{name}`" for name in names.split(", "))
-        yield f"| {variables} | `{title(path)}` | {f'`{plugin}`' if plugin else ''} |"
+        where = f" ({side})" if side else ""
+        yield f"| {variables} | `{title(path)}`{where} | {f'`{plugin}`' if plugin else ''} |"
+    yield ""
+    yield "These are known and have no effect; `eurydice config check` and the log of"
+    yield "`eurydice run` name each one that is set, once."
+    yield ""
+    yield "| variable | reason |"
+    yield "|---|---|"
+    for entry in UNUSED:
+        yield f"| `{entry.name}` | {entry.reason} |"
     yield ""
 
 

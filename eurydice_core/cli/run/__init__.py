@@ -47,12 +47,13 @@ def run(invocation: Invocation, service: str | None, supervised: int | None) -> 
 def start(invocation: Invocation, service: str | None, *, is_first: bool = False) -> None:
     """Run one service, or all of them, until told to stop.
 
-    The first process of a side warns of files that are open to other users, once for all.
+    The first process of a side warns of files that are open to other users and of
+    variables without effect, once for all.
     """
     loaded = invocation.load()
     if is_first:
         configure_log(loaded.settings, service or "supervisor")
-        for line in exposures(loaded, discover()):
+        for line in [*loaded.notes, *exposures(loaded, discover())]:
             logger.warning("{}", line)
     if service is not None:
         run_service(Name(service), loaded.settings)

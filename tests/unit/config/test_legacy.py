@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from eurydice_core.config import load_settings
+from eurydice_core.config.legacy import COMBINED
+from eurydice_core.config.legacy import LEGACY as MAPPED
+from eurydice_core.config.legacy_unused import UNUSED
 from eurydice_core.errors import ConfigurationError
 
 MIB = 2**20
@@ -177,7 +180,7 @@ def test_the_rest_is_found_under_its_new_name():
     assert settings.cleaner.expire_after == 8 * 86400
     assert settings.cleaner.trim_after == 9 * 86400
     assert (settings.api.page_size, settings.api.max_page_size) == (10, 20)
-    assert (settings.api.contact, settings.api.badge_content) == ("me@example.org", "Test")
+    assert (settings.api.contact, settings.api.badge_content) == ("moi", "Test")
     assert settings.api.badge_color == "red"
     assert settings.log.level == "DEBUG"
     assert str(settings.log.file) == "/var/log/app/log.json"
@@ -197,3 +200,82 @@ def test_what_compose_substitutes_for_nothing_counts_as_not_set():
     assert settings.storage.plugin == "storage_fs"
     assert settings.transport.plugin == "transport_udp"
     assert settings.api.page_size == 50
+
+
+NAMES = """
+DB_NAME DB_USER DB_PASSWORD DB_HOST DB_PORT USER_ASSOCIATION_TOKEN_SECRET_KEY SECRET_KEY DEBUG
+ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS MINIO_ENABLED MINIO_ENDPOINT MINIO_ACCESS_KEY MINIO_SECRET_KEY
+MINIO_SECURE MINIO_BUCKET_NAME TRANSFERABLE_STORAGE_DIR TRANSFERABLE_MAX_SIZE
+USER_ASSOCIATION_TOKEN_EXPIRES_AFTER METRICS_SLIDING_WINDOW
+REMOTE_USER_HEADER_AUTHENTICATION_ENABLED REMOTE_USER_HEADER SECURE_COOKIES SAMESITE_COOKIES
+SESSION_COOKIE_AGE PAGE_SIZE MAX_PAGE_SIZE THROTTLE_RATE LOG_FORMAT LOG_LEVEL LOG_TO_FILE
+EURYDICE_VERSION EURYDICE_API EURYDICE_CONTACT EURYDICE_CONTACT_FR UI_BADGE_CONTENT UI_BADGE_COLOR
+DJANGO_ENV DJANGO_MANAGEPY_MIGRATE GUNICORN_CONFIGURATION TRANSFERABLE_RANGE_SIZE
+MULTIPART_PART_SIZE TRANSFERABLE_HISTORY_DURATION TRANSFERABLE_HISTORY_SEND_EVERY
+PACKET_SENDER_QUEUE_SIZE MAX_TRANSFERABLES_PER_PACKET HEARTBEAT_SEND_EVERY
+SENDER_POLL_DATABASE_EVERY SENDER_RANGE_FILLER_CLASS LIDIS_HOST LIDIS_PORT
+DBTRIMMER_TRIM_TRANSFERABLES_AFTER DBTRIMMER_RUN_EVERY DBTRIMMER_POLL_EVERY MINIO_EXPIRATION_DAYS
+PACKET_RECEIVER_HOST PACKET_RECEIVER_PORT PACKET_RECEIVER_TIMEOUT EXPECT_PACKET_EVERY
+RECEIVER_BUFFER_MAX_ITEMS S3REMOVER_EXPIRE_TRANSFERABLES_AFTER S3REMOVER_RUN_EVERY
+S3REMOVER_POLL_EVERY FILE_REMOVER_EXPIRE_TRANSFERABLES_AFTER FILE_REMOVER_RUN_EVERY
+FILE_REMOVER_POLL_EVERY ORIGIN_CHUNK_SIZE FILE_PART_MAIN_SIZE ENCRYPTION_ENABLED PUBKEY_PATH
+PRIVKEY_PATH VITE_API_URL VITE_TOKEN_WORD_COUNT NGINX_SERVER_NAME NGINX_ROOT_DIR LIDI_VERSION
+LOCAL_DOCKER_REGISTRY REMOTE_DOCKER_REGISTRY PUID PGID EURYDICE_IPV4_SUBNET BACKEND_HOSTNAMES
+FRONTEND_HOSTNAMES KIBANA_HOSTNAME LIDIR_HOST LIDIR_PORT LIDI_UDP_MTU LIDI_ENCODING_BLOCK_SIZE
+LIDI_REPAIR_BLOCK_SIZE LIDIS_DOCKER_HOST MINIO_DATA_DIR MINIO_CONF_DIR DB_DATA_DIR PYTHON_LOGS_DIR
+RUST_LOG DB_LOGS_DIR ELK_VERSION FILEBEAT_CONFIG_PATH FILEBEAT_LOGS_DIR FILEBEAT_DATA_DIR
+ELASTICSEARCH_API_KEY ELASTICSEARCH_HOSTS ELASTICSEARCH_CERT_PATH EURYDICE_TRANSFERABLE_MAX_SIZE
+DJANGO_SECRET_KEY CPUS_BACKEND CPUS_DATABASE MEM_LIMIT_RECEIVER MEM_LIMIT_DATABASE
+SHM_SIZE_DATABASE HTTP_SERVICES_BIND_HOST
+"""
+DOCUMENTED = NAMES.split()
+
+
+def mapped():
+    combined = {name for names, _, _ in COMBINED for name in names.split(", ")}
+    return {entry.name for entry in MAPPED} | combined
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_documented_variable_is_mapped_or_has_a_reason(name):
+    unused = [entry.reason for entry in UNUSED if entry.matches(name)]
+    assert len(unused) == (name not in mapped())
+
+
+@pytest.mark.parametrize("name", sorted(set(DOCUMENTED) - mapped()))
+def test_variable_without_effect_is_noted_once(name):
+    (note,) = load(**{name: "1"}).notes
+    assert note.startswith(f"{name} has no effect: ")
+
+
+def test_variable_that_is_not_set_is_not_noted():
+    assert load(DBTRIMMER_POLL_EVERY="").notes == []  # as compose leaves it
+
+
+def test_shared_name_alone_is_not_noted(write):
+    path = write()
+    assert load_settings(path, {"DEBUG": "1", "SECRET_KEY": "x", "CPUS_API": "2"}).notes == []
+    assert load_settings(path, {"DBTRIMMER_POLL_EVERY": "200ms"}).notes
+
+
+def test_variables_of_version_1_8_are_settings():
+    more = {"FILE_REMOVER_RUN_EVERY": "10min", "FILE_REMOVER_EXPIRE_TRANSFERABLES_AFTER": "3days"}
+    more |= {"EURYDICE_CONTACT_FR": "l'équipe", "EURYDICE_CONTACT": "the team"}
+    origin, destination = (load(**more | {"EURYDICE_API": s}) for s in ("origin", "destination"))
+    for loaded in (origin, destination):
+        assert loaded.settings.cleaner.run_every == 600
+        assert loaded.settings.api.contact == "l'équipe"
+        assert loaded.notes == [
+            "EURYDICE_CONTACT has no effect: EURYDICE_CONTACT_FR sets [api] contact"
+        ]
+    assert origin.settings.cleaner.upload_timeout == 3 * 86400
+    assert origin.settings.cleaner.expire_after == 7 * 86400
+    assert destination.settings.cleaner.expire_after == 3 * 86400
+    assert destination.settings.cleaner.upload_timeout == 3600
+
+
+def test_side_of_the_file_decides_what_a_variable_means(write):
+    path = write()
+    loaded = load_settings(path, {"FILE_REMOVER_EXPIRE_TRANSFERABLES_AFTER": "3days"})
+    assert loaded.settings.side == "origin"
+    assert loaded.settings.cleaner.upload_timeout == 3 * 86400
