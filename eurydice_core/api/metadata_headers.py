@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from eurydice_core.errors import InvalidRequest
 
-__all__ = ["NAME", "metadata_from_headers", "metadata_to_headers", "name_in"]
+__all__ = ["NAME", "decoded_name", "metadata_from_headers", "metadata_to_headers", "name_in"]
 
 NAME: Final = "Metadata-Name"
 PREFIX: Final = b"metadata-"
@@ -56,9 +56,12 @@ def metadata_from_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, s
 
 
 def name_in(metadata: Mapping[str, str]) -> str:
-    """Return a file's name as people read it, where the header had it percent-encoded.
+    """Return the name of a file whose sender wrote this metadata.
 
-    Clients encode names because headers are ASCII to many of them; so do browsers.
+    Clients percent-encode names, because headers are ASCII to many of them, and browsers
+    do. The name is decoded, unless a percent sign is left in it: the web pages of the
+    existing system decode once more, and show nothing for `100% sure.txt`. Such a name
+    stays as it was sent, `100%25%20sure.txt`; `decoded_name` returns the one it stands for.
 
     Raises:
         InvalidRequest: it has control characters.
@@ -66,10 +69,22 @@ def name_in(metadata: Mapping[str, str]) -> str:
     value = metadata.get(NAME, "")
     if extended := EXTENDED.fullmatch(value):
         return _checked(NAME, _decoded(extended))
+    name = _checked(NAME, _percent_decoded(value))
+    return value if "%" in name else name
+
+
+def decoded_name(name: str) -> str:
+    """Return the name that a transferable's name stands for: see `name_in`."""
+    decoded = _percent_decoded(name)
+    return decoded if "%" in decoded else name
+
+
+def _percent_decoded(value: str) -> str:
+    """Return a percent-encoded name decoded; one that is not encoded as it is."""
     if "%" not in value or not ENCODED.fullmatch(value) or NEVER_ENCODED.search(value):
         return value
     try:
-        return _checked(NAME, unquote_to_bytes(value).decode("utf-8"))
+        return unquote_to_bytes(value).decode("utf-8")
     except UnicodeDecodeError:
         return value
 

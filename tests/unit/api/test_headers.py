@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eurydice_core.api.destination.file_headers import content_disposition
 from eurydice_core.api.metadata_headers import (
     metadata_from_headers,
     metadata_to_headers,
@@ -58,25 +57,6 @@ def test_metadata_from_the_link_cannot_smuggle_a_header():
         "Metadata-Good": "é",
     }
     assert metadata_to_headers(hostile) == [(b"metadata-good", "é".encode())]
-
-
-def test_a_plain_name_is_quoted_as_it_is():
-    assert content_disposition("a b.txt") == 'attachment; filename="a b.txt"'
-
-
-def test_a_name_beyond_ascii_comes_in_both_spellings():
-    assert content_disposition("é.txt") == (
-        "attachment; filename=\"_.txt\"; filename*=UTF-8''%C3%A9.txt"
-    )
-
-
-@given(st.text(min_size=1, max_size=255))
-def test_no_name_breaks_out_of_its_header(name):
-    disposition = content_disposition(name)
-    assert disposition.isascii()
-    assert disposition.isprintable()
-    quoted = disposition.removeprefix('attachment; filename="').replace("\\\\", "")
-    assert quoted.replace('\\"', "").count('"') == 1
 
 
 def test_headers_that_come_twice_are_joined():
@@ -152,7 +132,9 @@ def test_the_host_is_what_the_user_calls_us():
         ("", ""),
         ("report.pdf", "report.pdf"),
         ("r%C3%A9sum%C3%A9%20%232.pdf", "résumé #2.pdf"),
-        ("100%25.txt", "100%.txt"),
+        ("100%25.txt", "100%25.txt"),  # decoded once more by the pages of the existing system
+        ("100%25%20sure.txt", "100%25%20sure.txt"),
+        ("a%2520b", "a%2520b"),
         ("100%.txt", "100%.txt"),
         ("50%off.txt", "50%off.txt"),
         ("%41%42.txt", "%41%42.txt"),  # no encoder writes an A like that

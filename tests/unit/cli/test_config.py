@@ -193,7 +193,6 @@ def test_what_init_leaves_commented_out_is_right_too(eurydice, tmp_path, side):
     assert (code, err) == (0, "")
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("found", "warns"), [(0o600, False), (0o640, True), (0o644, True)], ids=oct
 )
@@ -239,7 +238,8 @@ def test_check_names_a_group_that_does_not_exist(eurydice, tmp_path):
     code, _, err = eurydice("config", "check")
     assert code == 1
     assert "error: [log] group: there is no group 'no-such-group' on this machine" in err
-=======
+
+
 def test_variable_without_effect_is_a_warning_of_the_check(eurydice, tmp_path, monkeypatch):
     eurydice("init", "origin")
     monkeypatch.setenv("DBTRIMMER_POLL_EVERY", "200ms")
@@ -249,4 +249,3 @@ def test_variable_without_effect_is_a_warning_of_the_check(eurydice, tmp_path, m
         "eurydice: warning: DBTRIMMER_POLL_EVERY has no effect: every service stops at once,"
         " so there is nothing to poll\n"
     )
->>>>>>> 7cca437 (Every documented variable of the existing system sets something or is reported with the reason)
