@@ -107,6 +107,8 @@ class OutgoingRange(Base):
     """Whether its bytes are kept: in the storage under `key`, or here."""
     inline: Mapped[bool] = mapped_column(default=False)
     """Whether they are kept here, as the `OutgoingContent` of the transferable."""
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """BLAKE3 of its bytes, made as they were uploaded; None in ranges of before 0.2."""
     state: Mapped[RangeState] = mapped_column(text_enum(RangeState), default=RangeState.PENDING)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

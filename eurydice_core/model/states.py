@@ -71,3 +71,5 @@ class RevocationReason(StrEnum):
     OBJECT_STORAGE_FULL = "OBJECT_STORAGE_FULL"
     UNEXPECTED_EXCEPTION = "UNEXPECTED_EXCEPTION"
     UPLOAD_INTERRUPTION = "UPLOAD_INTERRUPTION"
+    DATA_DAMAGED = "DATA_DAMAGED"
+    """The origin's storage lost or changed bytes of the file before they were sent."""

@@ -6,6 +6,7 @@ two of them may choose the same ranges; the claim decides, without anybody waiti
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Final
@@ -36,6 +37,8 @@ class Claims:
         self._sender = installation.leases.holder
         self._owed: set[int] = set()
         """What is to be given back, or may have been claimed: the database did not answer."""
+        self._parked: dict[int, float] = {}
+        """Ranges that stay claimed, so that nobody sends them, and until when."""
 
     def look(self) -> None:
         """Say that this sender lives, and void the claims of those that do not.
@@ -43,6 +46,10 @@ class Claims:
         Raises:
             DatabaseUnavailable: nobody can be asked.
         """
+        now = time.monotonic()
+        due = {id for id, until in self._parked.items() if until <= now}
+        self._parked = {id: until for id, until in self._parked.items() if id not in due}
+        self._owed |= due
         self._settle()
         self._leases.place(SENDER)
         with self._database.read() as session:
@@ -102,9 +109,13 @@ class Claims:
             .execution_options(synchronize_session=False)
         )
 
+    def park(self, item: PendingRange, seconds: float) -> None:
+        """Keep a range claimed for so long: it cannot be read, and others go first."""
+        self._parked[item.id] = time.monotonic() + seconds
+
     def let_go(self, ranges: Collection[PendingRange]) -> None:
         """Give back what was not sent; later, if the database does not answer now."""
-        self._owed.update(item.id for item in ranges)
+        self._owed.update(item.id for item in ranges if item.id not in self._parked)
         with suppress(DatabaseUnavailable):
             self._settle()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from blake3 import blake3
 from loguru import logger
 
 from eurydice_core.db.outgoing import range_key
@@ -33,6 +34,8 @@ class RangeCutter:
         self._start = 0
         self._open: ExitStack | None = None
         self._writer: ObjectWriter | None = None
+        self._hasher = blake3()
+        """Of the open range."""
         self._held: StoredRange | None = None
 
     def write(self, data: memoryview) -> Iterator[StoredRange]:
@@ -61,12 +64,12 @@ class RangeCutter:
         if stack is None:
             return
         yield from self._let_go()
-        size = self.received - self._start
+        size, digest = self.received - self._start, self._hasher.digest()
         if size == self._range_size:
-            self._held = StoredRange(self._start, size, self.beside().submit(stack.close))
+            self._held = StoredRange(self._start, size, digest, self.beside().submit(stack.close))
         else:
             stack.close()
-            self._held = StoredRange(self._start, size)
+            self._held = StoredRange(self._start, size, digest)
         self._start = self.received
 
     def last(self) -> StoredRange:
@@ -75,7 +78,7 @@ class RangeCutter:
         Raises:
             StorageError: it cannot be kept.
         """
-        last = self._held or StoredRange(0, 0)
+        last = self._held or StoredRange(0, 0, blake3().digest())
         if last.durable is not None:
             last.durable.result()
         return last
@@ -114,11 +117,13 @@ class RangeCutter:
     def _take(self, data: memoryview) -> None:
         if self._writer is None:
             self._start = self.received
+            self._hasher = blake3()
             self._open = ExitStack()
             self._writer = self._open.enter_context(
                 self._storage.write(range_key(self._id, self._start))
             )
         self._writer.write(data)
+        self._hasher.update(data)
         self.received += len(data)
 
     def _let_go(self) -> Iterator[StoredRange]:

@@ -17,6 +17,7 @@ from eurydice_core.db.idempotency import IdempotencyKey as Row
 from eurydice_core.db.outgoing import OutgoingTransferable
 from eurydice_core.db.upsert import insert
 from eurydice_core.errors import Conflict, Gone, KeyReused
+from eurydice_core.model.states import OutgoingState
 from eurydice_core.model.transferable import Outgoing
 from eurydice_core.origin.catalogue import shown
 
@@ -103,7 +104,12 @@ def _insert(session: Session, key: Key, transferable_id: uuid.UUID, expires_at: 
 
 
 def _is_free(row: Row, made: OutgoingTransferable | None, now: datetime) -> bool:
-    """Tell whether the upload that had the key has failed, or is long over."""
+    """Tell whether the upload that had the key has failed, or is long over.
+
+    One that failed after it was queued has lost its bytes: sending the file again heals that.
+    """
+    if made is not None and made.state is OutgoingState.ERROR:
+        return True
     if row.done:
         return row.expires_at < now
     if made is None:  # its first range is not here yet, or its process was killed

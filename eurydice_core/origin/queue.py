@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from eurydice_core.config import LARGEST_INLINE
 from eurydice_core.db.among import among
 from eurydice_core.db.engine import Database
 from eurydice_core.db.outgoing import (
@@ -26,6 +25,7 @@ from eurydice_core.interfaces.scheduler import Pending
 from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.parts import describe
+from eurydice_core.origin.payload import KeptRange
 from eurydice_core.origin.pending import COLUMNS, IS_FREE, DatabasePending, pending_range
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.origin.state import refresh_states
@@ -66,20 +66,21 @@ class Queue:
             for transferable_id, group in groupby(ranges, key=lambda item: item.transferable_id)
         ]
 
-    def contents(self, ranges: Sequence[PendingRange]) -> dict[uuid.UUID, bytes]:
-        """Return the bytes of those small files that the database keeps itself."""
-        small = {
-            item.transferable_id for item in ranges if item.whole and item.size <= LARGEST_INLINE
-        }
-        if not small:  # as in every packet of a large file
+    def kept(self, ranges: Sequence[PendingRange]) -> dict[int, KeptRange]:
+        """Return what the database keeps of these ranges' bytes, by the number of the range."""
+        if not ranges:
             return {}
+        content = and_(
+            OutgoingRange.inline,
+            OutgoingContent.transferable_id == OutgoingRange.transferable_id,
+        )
         with self._database.read() as session:
             rows = session.execute(
-                select(OutgoingContent.transferable_id, OutgoingContent.data).where(
-                    among(session, OutgoingContent.transferable_id, small)
-                )
+                select(OutgoingRange.id, OutgoingRange.digest, OutgoingContent.data)
+                .outerjoin(OutgoingContent, content)
+                .where(among(session, OutgoingRange.id, {item.id for item in ranges}))
             )
-            return {row.transferable_id: row.data for row in rows}
+            return {row.id: KeptRange(row.digest, row.data) for row in rows}
 
     def revocations(self) -> list[tuple[int, Revocation]]:
         """Return revocations that were not sent yet, oldest first, with their row numbers."""
@@ -133,7 +134,7 @@ class Queue:
         )
 
     def give_up_repeating(self, lost: PendingRange) -> None:
-        """Forget about sending a range again: its bytes are gone."""
+        """Forget about sending a range again: its bytes cannot be had."""
         with self._database.write() as session:
             session.execute(
                 update(OutgoingRange).where(OutgoingRange.id == lost.id).values(sends_left=0)
@@ -169,18 +170,22 @@ class Queue:
             )
         return refresh_states(session, count.keys(), now)
 
-    def mark_missing(self, lost: PendingRange) -> None:
-        """Record that a range's bytes are gone: its transferable can never be whole."""
+    def fail(self, lost: PendingRange) -> bool:
+        """Fail the transferable of a range whose bytes cannot be had; return whether it was so.
+
+        It is not if the range was taken out of the queue meanwhile, as by its user.
+        """
         now = datetime.now(UTC)
         with self._database.write() as session:
             if not _finish(session, [lost.id], RangeState.ERROR, now):
-                return
+                return False
             row = session.get_one(OutgoingTransferable, lost.transferable_id, with_for_update=True)
             row.ranges_pending -= 1
             row.ranges_error += 1
             session.flush()
-            revoke(session, row.id, RevocationReason.UNEXPECTED_EXCEPTION, now)
+            revoke(session, row.id, RevocationReason.DATA_DAMAGED, now)
             refresh_states(session, [row.id], now)
+            return True
 
 
 def _finish(

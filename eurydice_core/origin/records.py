@@ -52,6 +52,8 @@ class StoredRange:
 
     offset: int
     size: int
+    digest: bytes
+    """BLAKE3 of its bytes."""
     durable: Future[None] | None = None
 
 
@@ -76,7 +78,7 @@ def record_range(
     grown = {"upload": upload.id, "more": stored.size, "now": now}
     if connection.execute(GROW, grown).first() is None:
         raise Conflict("the transferable was revoked while it was being uploaded")
-    kept = {"stored": stored.size > 0, "inline": False}
+    kept = {"stored": stored.size > 0, "inline": False, "digest": stored.digest}
     values = {**_range(upload, now), **kept, "byte_offset": stored.offset}
     connection.execute(ADD_RANGE, {**values, "size": stored.size, "whole": whole})
 
@@ -92,16 +94,25 @@ def complete_record(
 
 
 def queue_small_file(
-    session: Session, upload: Upload, content: bytes, sha1: bytes, sha256: bytes
+    session: Session,
+    upload: Upload,
+    content: bytes,
+    *,
+    sha1: bytes,
+    sha256: bytes,
+    digest: bytes,
 ) -> Outgoing:
-    """Queue all of a file, its bytes in the same transaction; return what users see of it."""
+    """Queue all of a file, its bytes in the same transaction; return what users see of it.
+
+    `digest` is the BLAKE3 of its only range.
+    """
     now = datetime.now(UTC)
     size = len(content)
     connection = session.connection()
     connection.execute(ADD_TRANSFERABLE, _small_transferable(upload, size, sha1, sha256, now))
     if size:
         connection.execute(ADD_CONTENT, {"transferable_id": upload.id, "data": content})
-    connection.execute(ADD_RANGE, _small_range(upload, size, now))
+    connection.execute(ADD_RANGE, {**_small_range(upload, size, now), "digest": digest})
     return Outgoing(
         id=upload.id,
         created_at=upload.created_at,

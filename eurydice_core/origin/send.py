@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,17 +19,16 @@ from loguru import logger
 
 from eurydice_core.db.bell import open_bell
 from eurydice_core.db.facts import LAST_PACKET_SENT_AT, set_time
-from eurydice_core.db.outgoing import range_key
-from eurydice_core.errors import ObjectMissing
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.scheduler import Scheduler
 from eurydice_core.interfaces.transport import PacketSender
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.event import EventKind
-from eurydice_core.model.queue import PendingRange
 from eurydice_core.model.states import OutgoingState
+from eurydice_core.origin.bad_ranges import BadRanges
 from eurydice_core.origin.claims import Claims
 from eurydice_core.origin.history import History
+from eurydice_core.origin.payload import KeptRange, RangeReader
 from eurydice_core.origin.plan import Load, Planner
 from eurydice_core.origin.queue import Queue
 from eurydice_core.origin.watch import SenderWatch
@@ -85,6 +85,8 @@ class Sender(Service):
         self._planner = Planner(
             installation, scheduler, self._queue, self._claims, self._history, now
         )
+        self._reader = RangeReader(installation.storage, installation.settings.storage.plugin)
+        self._bad_ranges = BadRanges(self._queue, self._claims)
         self._repeats = settings.repeat - 1
         self._heartbeat = timedelta(seconds=settings.heartbeat_every)
         self._stream = uuid.uuid4()
@@ -177,7 +179,7 @@ class Sender(Service):
         return self._last_sent is None or self._now() - self._last_sent >= self._heartbeat
 
     def _pack(self, load: Load) -> memoryview | None:
-        """Return the sealed packet; None if a range's bytes are gone: it is planned anew."""
+        """Return the sealed packet; None if a range cannot be read: it is planned anew."""
         turn = self._sequence % 2
         builder = PacketBuilder(
             stream=self._stream,
@@ -189,33 +191,25 @@ class Sender(Service):
             buffer=self._buffers[turn],
         )
         self._buffers[turn] = builder.buffer
-        contents = self._queue.contents(load.ranges)
-        for item, slot in zip(load.ranges, builder.slots, strict=True):
-            try:
-                self._fill(item, slot, contents.get(item.transferable_id))
-            except ObjectMissing as error:
-                logger.error("transferable {} cannot be sent: {}", item.transferable_id, error)
-                if load.again:
-                    self._queue.give_up_repeating(item)
-                else:
-                    self._queue.mark_missing(item)
-                return None
-        return builder.sealed(self._installation.seal_key)
+        if self._fill(load, builder.slots):
+            return builder.sealed(self._installation.seal_key)
+        return None
 
-    def _fill(self, item: PendingRange, slot: memoryview, content: bytes | None) -> None:
-        """Bring a range's bytes into the packet; `content` has them where it is a small file."""
-        if content is not None:
-            slot[:] = content
-            return
-        if not item.size:
-            return
-        key = range_key(item.transferable_id, item.offset)
-        filled = 0
-        for chunk in self._installation.storage.read(key, 0, item.size):
-            slot[filled : filled + len(chunk)] = chunk
-            filled += len(chunk)
-        if filled != item.size:
-            raise ObjectMissing(key)
+    def _fill(self, load: Load, slots: Sequence[memoryview]) -> bool:
+        """Bring the ranges' bytes into the packet; return whether all of them are there.
+
+        Every range is looked at, so that many bad ones do not cost a packet each.
+        """
+        kept = self._queue.kept(load.ranges)
+        is_whole = True
+        for item, slot in zip(load.ranges, slots, strict=True):
+            fault = self._reader.fill(item, slot, kept.get(item.id, KeptRange()))
+            if fault is None:
+                self._bad_ranges.read(item)
+            else:
+                self._bad_ranges.report(item, fault, again=load.again)
+                is_whole = False
+        return is_whole
 
     def _note_sent(self, load: Load) -> None:
         now = self._last_sent = self._now()

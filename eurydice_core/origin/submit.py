@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from blake3 import blake3
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
@@ -179,7 +180,8 @@ class Submission:
         self._check_length(len(content))
         self._digests.update(content)
         self._check_end(len(content))
-        queued = self._installation.database.write_soon(partial(self._queue, content))
+        digest = blake3(content).digest()
+        queued = self._installation.database.write_soon(partial(self._queue, content, digest))
         queued.add_done_callback(self._on_queued)
         return queued
 
@@ -233,11 +235,13 @@ class Submission:
             return self._digests.update(data)
         return self._digests.update(data, self._ranges.beside())
 
-    def _queue(self, content: bytes, session: Session) -> Outgoing:
+    def _queue(self, content: bytes, digest: bytes, session: Session) -> Outgoing:
         """Queue a small file within a transaction that others share."""
         self._confirm(session)
         sha1, sha256 = self._digests.sha1, self._digests.sha256
-        return queue_small_file(session, self._upload, content, sha1, sha256)
+        return queue_small_file(
+            session, self._upload, content, sha1=sha1, sha256=sha256, digest=digest
+        )
 
     def _confirm(self, session: Session) -> None:
         if self._key is not None:

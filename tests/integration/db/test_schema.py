@@ -8,9 +8,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from eurydice_core.db.engine import Database
+from eurydice_core.db.outgoing import OutgoingRange
 from eurydice_core.db.schema import (
     belongs_to,
     migrate,
@@ -39,8 +40,8 @@ def database(make_database):
 @pytest.mark.parametrize("side", Side)
 def test_migrating_gives_exactly_the_tables_of_the_side(make_database, side):
     database = Database(make_database(side))
-    assert migrate(database, side) == (None, f"{side}_0001")
-    assert migrate(database, side) == (f"{side}_0001", f"{side}_0001")
+    assert migrate(database, side) == (None, wanted_revision(side))
+    assert migrate(database, side) == (wanted_revision(side), wanted_revision(side))
     require_migrated(database, side)
     with database.read() as session:
         context = MigrationContext.configure(
@@ -108,3 +109,35 @@ def test_a_database_that_does_not_answer_is_one_line_without_the_password():
     assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     database.dispose()
+
+
+def test_populated_database_gets_range_digests(database):
+    from alembic import command
+
+    with database.write() as session:
+        config = script_config(Side.ORIGIN)
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, "origin_0001")
+    with database.write() as session:
+        for statement in OLD_RANGE:
+            session.execute(text(statement))
+    assert migrate(database, Side.ORIGIN) == ("origin_0001", wanted_revision(Side.ORIGIN))
+    with database.read() as session:
+        row = session.scalars(select(OutgoingRange)).one()
+    assert (row.size, row.digest) == (5, None)
+
+
+NOBODY = "00000000000000000000000000000001"
+OLD_RANGE = (
+    "INSERT INTO users (id, username, profile, priority, is_active, is_staff, sees_metrics,"
+    f" created_at) VALUES ('{NOBODY}', 'alice', '12345678', 0, TRUE, FALSE, FALSE,"
+    " '2026-01-01 00:00:00')",
+    "INSERT INTO outgoing_transferables (id, user_id, created_at, name, user_provided_meta,"
+    " piece_size, bytes_received, received_at, ranges_pending, ranges_transferred,"
+    " ranges_canceled, ranges_error, bytes_transferred, state, state_changed_at, announced)"
+    f" VALUES ('{NOBODY}', '{NOBODY}', '2026-01-01 00:00:00', 'a', '{{}}', 5, 5,"
+    " '2026-01-01 00:00:00', 1, 0, 0, 0, 0, 'PENDING', '2026-01-01 00:00:00', 0)",
+    "INSERT INTO outgoing_ranges (transferable_id, user_id, byte_offset, size, whole, stored,"
+    f" inline, state, created_at, sends_left) VALUES ('{NOBODY}', '{NOBODY}', 0, 5, TRUE,"
+    " TRUE, FALSE, 'PENDING', '2026-01-01 00:00:00', 0)",
+)
