@@ -32,6 +32,7 @@ from eurydice_core.api.monitoring.monitor import Monitor, watched
 from eurydice_core.api.monitoring.requests import MeasureMiddleware
 from eurydice_core.api.monitoring.tallies import Tallies
 from eurydice_core.api.openapi.document import describe
+from eurydice_core.api.options import add_options
 from eurydice_core.api.origin import repair as origin_repair
 from eurydice_core.api.origin import routes as origin
 from eurydice_core.api.paging import PageTokens
@@ -112,6 +113,7 @@ def _with_routes(side: Side) -> FastAPI:
         app.include_router(router)
     routes = [route for router in ROUTERS[side] for route in router.routes]
     app.state.routes = routes
+    add_options(app, routes)
     app.openapi = cache(partial(describe, app, side, routes))  # type: ignore[method-assign]
     return app
 

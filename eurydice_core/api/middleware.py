@@ -12,9 +12,12 @@ from loguru import logger
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eurydice_core.api.methods import routed_methods
 from eurydice_core.api.problems import problem
 from eurydice_core.api.request_id import HEADER, choose_request_id, current_request_id
+from eurydice_core.api.texts import require_text_in_url
 from eurydice_core.db.accounts import Account
+from eurydice_core.errors import InvalidRequest
 
 __all__ = [
     "API_PREFIX",
@@ -68,9 +71,12 @@ class RequestMiddleware:
         answer = _Answer(scope, send)
         with logger.contextualize(request_id=state["request_id"]):
             started = time.perf_counter()
-            routed = with_slash(scope)
+            routed = as_get(with_slash(scope))
             try:
+                require_text_in_url(scope)
                 await self._app(routed, receive, answer.send)
+            except InvalidRequest as error:
+                await problem(error)(scope, receive, answer.send)
             except Exception as error:
                 logger.exception("a bug ended this request")
                 if answer.status is not None:
@@ -104,6 +110,8 @@ class _Answer:
             if account is not None:
                 name = account.username.encode()
                 message["headers"].append((b"authenticated-user", name))
+        elif message["type"] == "http.response.body" and self._scope["method"] == "HEAD":
+            message = {**message, "body": b""}
         await self._send(message)
 
 
@@ -134,6 +142,13 @@ def with_slash(scope: Scope) -> Scope:
     if not route_path(scope).startswith(API_PREFIX) or scope["path"].endswith("/"):
         return scope
     return {**scope, "path": f"{scope['path']}/"}
+
+
+def as_get(scope: Scope) -> Scope:
+    """Let HEAD be answered as GET where a path has no answer of its own for it (RFC 9110 9.3.2)."""
+    if scope["method"] == "HEAD" and "HEAD" not in routed_methods(scope["app"], scope):
+        return {**scope, "method": "GET"}
+    return scope
 
 
 def joined_headers(scope: Scope) -> dict[str, str]:

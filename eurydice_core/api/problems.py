@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from loguru import logger
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 
+from eurydice_core.api.methods import allowed_methods
 from eurydice_core.api.request_id import current_request_id
 from eurydice_core.errors import (
     AssociationTokenInvalid,
@@ -213,18 +213,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # pragma: no cover (registered for nothing else)
         raise error
     headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (ours := _methods_at(request)):
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         # The router names the methods of one route; several may share a path.
-        headers["Allow"] = ", ".join(sorted(ours))
+        allowed = allowed_methods(request.app, request.scope)
+        headers["Allow"] = allowed or headers.get("Allow", "")
     return problem_response(error.status_code, "", str(error.detail), {}, headers)
-
-
-def _methods_at(request: Request) -> set[str]:
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    routes: Iterable[Route] = request.app.state.routes
-    return {
-        method
-        for route in routes
-        if route.path_regex.fullmatch(path)
-        for method in route.methods or ()
-    }

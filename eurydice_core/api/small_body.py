@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import Request
 
 from eurydice_core.api.problems import UnsupportedMediaType
+from eurydice_core.api.texts import require_text, texts_in
 from eurydice_core.errors import InvalidRequest
 
 __all__ = ["media_type_of", "read_json_object", "read_text"]
@@ -36,6 +37,7 @@ async def read_json_object(request: Request) -> dict[str, Any]:
         raise InvalidRequest("the body is not JSON") from None
     if not isinstance(content, dict):
         raise InvalidRequest("the body must be a JSON object")
+    require_text("".join(texts_in(content)), "the body")
     return content
 
 

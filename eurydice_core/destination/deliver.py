@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from loguru import logger
 from sqlalchemy import select, update
 
 from eurydice_core.db.incoming import IncomingTransferable
-from eurydice_core.destination.purge import purge_or_leave
-from eurydice_core.errors import Conflict, NotFound
+from eurydice_core.destination.purge import purge_batch, purge_or_leave
+from eurydice_core.errors import Conflict, EurydiceError, NotFound
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import IncomingState
 
 __all__ = ["mark_lost", "remove", "remove_all"]
+
+BATCH: Final = 500
+FREE_SECONDS: Final = 5.0
+"""How long a request to delete everything frees the storage itself."""
 
 
 def remove(installation: Installation, profile: bytes, id: uuid.UUID) -> None:
@@ -45,9 +52,22 @@ def remove_all(installation: Installation, profile: bytes) -> int:
             .returning(row.id)
             .execution_options(synchronize_session=False)
         ).all()
-    for id in ids:
-        purge_or_leave(installation, id)
+    _free(installation, ids)
     return len(ids)
+
+
+def _free(installation: Installation, ids: Sequence[uuid.UUID]) -> None:
+    """Free the storage of removed files for some seconds; the cleaner frees the rest."""
+    deadline = time.monotonic() + FREE_SECONDS
+    for begin in range(0, len(ids), BATCH):
+        if time.monotonic() > deadline:
+            logger.info("the cleaner frees the storage of {} removed files", len(ids) - begin)
+            return
+        try:
+            purge_batch(installation, ids[begin : begin + BATCH])
+        except EurydiceError as error:
+            logger.warning("the cleaner frees the storage of {} files: {}", len(ids) - begin, error)
+            return
 
 
 def mark_lost(installation: Installation, id: uuid.UUID) -> None:

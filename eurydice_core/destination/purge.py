@@ -7,16 +7,18 @@ are still stored: whoever crashes in between, the cleaner goes on.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from loguru import logger
 from sqlalchemy import select, text, update
 
+from eurydice_core.db.among import among
 from eurydice_core.db.incoming import GONE_SQL, IncomingTransferable
 from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import IncomingState
 
-__all__ = ["GONE", "purge", "purge_or_leave", "purgeable"]
+__all__ = ["GONE", "purge", "purge_batch", "purge_or_leave", "purgeable"]
 
 GONE = (
     IncomingState.ERROR,
@@ -57,6 +59,34 @@ def purge(installation: Installation, id: uuid.UUID) -> None:
             .where(IncomingTransferable.id == id)
             .values(stored=False, assembly=None)
         )
+
+
+def purge_batch(installation: Installation, ids: Sequence[uuid.UUID]) -> None:
+    """Remove what is stored of several transferables that are gone, in one go where it can be.
+
+    A crash in between leaves rows that say `stored`, and the cleaner removes their data.
+
+    Raises:
+        StorageError: not now; the cleaner tries again.
+    """
+    table = IncomingTransferable
+    with installation.database.read() as session:
+        rows = session.scalars(select(table).where(among(session, table.id, ids))).all()
+    gone = [row for row in rows if row.stored and not row.repairable and row.state in GONE]
+    whole = [row for row in gone if row.assembly is None]
+    if whole:
+        installation.storage.delete([row.key for row in whole])
+        with installation.database.write() as session:
+            removed = among(session, table.id, [row.id for row in whole])
+            session.execute(
+                update(table)
+                .where(removed)
+                .values(stored=False)
+                .execution_options(synchronize_session=False)
+            )
+    for row in gone:
+        if row.assembly is not None:
+            purge(installation, row.id)
 
 
 def purge_or_leave(installation: Installation, id: uuid.UUID) -> bool:

@@ -54,6 +54,8 @@ async def read_form(request: Request) -> dict[str, str]:
         fields = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise InvalidRequest("that is no form") from error
+    if any("\0" in text for field in fields for text in field):
+        raise InvalidRequest("a field of the form has a zero byte")
     return dict(fields)
 
 

@@ -13,6 +13,9 @@ import pytest
 
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, set_time
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile
+from eurydice_core.destination import deliver
+from eurydice_core.destination.purge import purgeable
+from eurydice_core.errors import ObjectMissing, StorageUnavailable
 from eurydice_core.interfaces.storage import HasPresignedUrl
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import IncomingState, Side
@@ -268,6 +271,40 @@ def test_a_file_is_deleted_once(bench):
 @pytest.mark.parametrize("state", sorted(set(IncomingState) - {IncomingState.SUCCESS}))
 def test_what_is_not_there_cannot_be_deleted(bench, state):
     assert bench.delete(f"{LIST}{received(bench, state).id}/").status_code == 409
+
+
+def test_many_files_are_deleted_in_few_transactions(bench, monkeypatch):
+    rows = [received(bench) for _ in range(30)]
+    other = received(bench, profile=PROFILE, state=IncomingState.ERROR)
+    monkeypatch.setattr(deliver, "BATCH", 20)
+    writes = []
+    write = bench.installation.database.write
+    monkeypatch.setattr(
+        bench.installation.database, "write", lambda **more: writes.append(1) or write(**more)
+    )
+    assert bench.delete(LIST).json() == "30 fichiers supprimés."
+    assert len(writes) == 3  # the states, and two batches
+    with bench.installation.database.read() as session:
+        for row in rows:
+            found = session.get(IncomingTransferable, row.id)
+            assert (found.state, found.stored) == (IncomingState.REMOVED, False)
+            with pytest.raises(ObjectMissing):
+                bench.storage.size(row.key)
+        assert session.get(IncomingTransferable, other.id).state is IncomingState.ERROR
+
+
+def test_storage_that_is_away_is_freed_later(bench, monkeypatch):
+    rows = [received(bench) for _ in range(3)]
+
+    def away(_keys):
+        raise StorageUnavailable("away")
+
+    monkeypatch.setattr(bench.storage, "delete", away)
+    assert bench.delete(LIST).status_code == 200
+    with bench.installation.database.read() as session:
+        assert all(session.get(IncomingTransferable, row.id).stored for row in rows)
+    monkeypatch.undo()
+    assert len(purgeable(bench.installation, 10)) == 3
 
 
 @pytest.mark.parametrize("path", [LIST, f"{LIST}delete/", f"{LIST}delete"])
