@@ -11,10 +11,11 @@ from loguru import logger
 
 from eurydice_core.config import Settings
 from eurydice_core.db.accounts import Accounts
-from eurydice_core.db.engine import Database
+from eurydice_core.db.engine import Database, sqlite_path
 from eurydice_core.db.schema import require_migrated
 from eurydice_core.errors import ConfigurationError, StorageFull
 from eurydice_core.events import EventStream
+from eurydice_core.file_systems import network_file_system
 from eurydice_core.hookspecs import Context
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.leases import Leases, hold_machine
@@ -23,7 +24,7 @@ from eurydice_core.plugins import Plugins, discover
 from eurydice_core.private_files import PRIVATE
 from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, derive_key
 
-__all__ = ["Installation", "open_database", "open_installation"]
+__all__ = ["Installation", "network_problems", "open_database", "open_installation"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,13 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """Open the database alone, migrated or not."""
+    """Open the database alone, migrated or not.
+
+    Raises:
+        ConfigurationError: its URL is wrong, or the side's files are on a network file system.
+    """
+    if problems := list(network_problems(settings)):
+        raise ConfigurationError("\n".join(problems))
     database = Database(
         settings.database.url.get_secret_value(),
         pool_size=settings.database.pool_size,
@@ -116,6 +123,25 @@ def open_database(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.dispose()
+
+
+def network_problems(settings: Settings) -> Iterator[str]:
+    """Yield a line for each setting whose files need a local file system and have none.
+
+    SQLite, the leases and the spool rely on file locks and shared memory.
+    """
+    if settings.allow_network_file_system:
+        return
+    places = [("state_dir", settings.state_dir, "")]
+    if (path := sqlite_path(settings.database.url.get_secret_value())) is not None:
+        places.append(("[database] url", path, ", or PostgreSQL"))
+    for setting, path, choice in places:
+        if (kind := network_file_system(path)) is not None:
+            yield (
+                f"{setting}: {path} is on a network file system ({kind}), whose locks cannot be"
+                f" relied on: choose a local disk{choice};"
+                " allow_network_file_system = true starts all the same"
+            )
 
 
 def _state_dir(settings: Settings) -> Path:

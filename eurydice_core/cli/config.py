@@ -16,6 +16,7 @@ from eurydice_core.config.reference import reference
 from eurydice_core.config.schema import FIELDS, unit_of
 from eurydice_core.config.values import MASK, written
 from eurydice_core.errors import ConfigurationError, PluginError
+from eurydice_core.installation import network_problems
 from eurydice_core.plugins import Kind, Plugins, discover
 
 __all__ = ["Chosen", "chosen_plugins", "config"]
@@ -74,6 +75,7 @@ def check(invocation: Invocation) -> None:
     loaded, plugins = invocation.load(), discover()
     chosen = list(chosen_plugins(loaded.settings))
     problems = list(problems_with(chosen, plugins))
+    problems += network_problems(loaded.settings)
     if problems:
         raise ConfigurationError("\n".join(problems))
     for line in [*loaded.notes, *exposures(loaded, plugins)]:

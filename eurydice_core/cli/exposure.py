@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from eurydice_core.cli.config import chosen_plugins
 from eurydice_core.config import Loaded, Settings
 from eurydice_core.config.schema import SECRETS
+from eurydice_core.db.engine import sqlite_path
 from eurydice_core.hookspecs import PluginSettings
 from eurydice_core.plugins import Plugins
 from eurydice_core.private_files import exposed, group_access
 
 __all__ = ["exposures"]
 
-BESIDE = ("", "-wal", "-shm", "-turn")
+BESIDE = ("", "-wal", "-shm", "-turn", "-migration")
 """What follows the database's name in those of the files that belong to it."""
 
 
@@ -54,9 +52,6 @@ def secret_files(loaded: Loaded) -> Iterator[Path]:
 
 def database_files(settings: Settings) -> Iterator[Path]:
     """Yield the files of a SQLite database."""
-    try:
-        url = make_url(settings.database.url.get_secret_value())
-    except ArgumentError:
-        return  # opening it says what is wrong
-    if url.get_backend_name() == "sqlite" and url.database:
-        yield from (Path(f"{url.database}{end}") for end in BESIDE)
+    path = sqlite_path(settings.database.url.get_secret_value())
+    if path is not None:
+        yield from (Path(f"{path}{end}") for end in BESIDE)

@@ -30,7 +30,7 @@ class Loaded:
     file: Path | None
     """The configuration file that was read."""
     notes: Sequence[str] = ()
-    """Warnings for the operator: variables that are known and have no effect, and why."""
+    """Warnings for the operator: variables that have no effect, and why."""
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
@@ -68,7 +68,8 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded | Non
     if not (file or environment.values or environment.problems or "link" in legacy.values):
         return None
     settings, origins = validated((environment, legacy, written))
-    return Loaded(settings=settings, origins=origins, file=file, notes=legacy.notes)
+    notes = [*environment.notes, *legacy.notes]
+    return Loaded(settings=settings, origins=origins, file=file, notes=notes)
 
 
 def validated(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:

@@ -111,6 +111,6 @@ def variable(path: Path) -> str:
     return ENVIRONMENT_PREFIX + "__".join(path).upper()
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the name somebody may have meant."""
-    return next(iter(difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.6)), None)
+def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the most similar of some names, None if none is as similar as `cutoff`, of 1."""
+    return next(iter(difflib.get_close_matches(name, sorted(names), n=1, cutoff=cutoff)), None)

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
         default=Path("/var/lib/eurydice"),
         description="Directory for small files of this installation.",
     )
+    allow_network_file_system: bool = Field(
+        default=False,
+        description="Start even if `state_dir` or a SQLite database is on a network file system,"
+        " such as NFS or SMB, whose locks may fail without a word: then keep either to"
+        " one machine.",
+    )
     secret_key: SecretStr = Field(
         min_length=32, description="Signs page tokens and sessions of this side; known to it alone."
     )

@@ -30,7 +30,7 @@ from eurydice_core.db.group_commit import GroupCommit
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 from eurydice_core.private_files import PRIVATE
 
-__all__ = ["PATIENCE", "Database"]
+__all__ = ["PATIENCE", "Database", "sqlite_path"]
 
 T = TypeVar("T")
 
@@ -190,6 +190,16 @@ def _checked_url(url: str) -> URL:
             " use sqlite or postgresql+psycopg"
         )
     return parsed
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite database; None of any other URL, or one that is none."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database
+    return Path(parsed.database) if is_file and parsed.database else None
 
 
 def _sqlite_arguments(url: URL, busy_timeout: float) -> dict[str, Any]:

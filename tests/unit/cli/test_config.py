@@ -8,6 +8,7 @@ import stat
 
 import pytest
 
+from eurydice_core import installation
 from eurydice_core.config import load_settings
 
 
@@ -249,3 +250,26 @@ def test_variable_without_effect_is_a_warning_of_the_check(eurydice, tmp_path, m
         "eurydice: warning: DBTRIMMER_POLL_EVERY has no effect: every service stops at once,"
         " so there is nothing to poll\n"
     )
+
+
+@pytest.mark.parametrize("command", [("config", "check"), ("migrate",), ("run",), ("user", "list")])
+def test_sqlite_on_a_network_file_system_is_refused(eurydice, tmp_path, monkeypatch, command):
+    eurydice("init", "origin")
+    monkeypatch.setattr(installation, "network_file_system", lambda path: "nfs4")
+    code, _, err = eurydice(*command)
+    assert code == 1
+    path = tmp_path / "origin.db"
+    assert f"eurydice: error: state_dir: {tmp_path / 'state'} is on a network file system" in err
+    assert (
+        f"eurydice: error: [database] url: {path} is on a network file system (nfs4), whose locks"
+        " cannot be relied on: choose a local disk, or PostgreSQL;" in err
+    )
+
+
+def test_a_network_file_system_may_be_allowed(eurydice, tmp_path, monkeypatch):
+    eurydice("init", "origin")
+    config = tmp_path / "eurydice.toml"
+    config.write_text(f"allow_network_file_system = true\n{config.read_text()}")
+    monkeypatch.setattr(installation, "network_file_system", lambda path: "nfs4")
+    assert eurydice("config", "check")[0] == 0
+    assert eurydice("migrate")[0] == 0

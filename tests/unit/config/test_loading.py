@@ -133,10 +133,11 @@ def test_a_plugin_gets_json_from_the_environment_as_what_it_means(write):
         ("EURYDICE_LOG_LEVEL", "EURYDICE_LOG__LEVEL"),
         ("EURYDICE_UPLOAD__RANGESIZE", "EURYDICE_UPLOAD__RANGE_SIZE"),
         ("EURYDICE_SIDES", "EURYDICE_SIDE"),
-        ("EURYDICE_TRANSPORT_HOST", None),
-        ("EURYDICE_STORAGE", None),
-        ("EURYDICE_", None),
-        ("EURYDICE_QQQQQQQQQ", None),
+        ("EURYDICE_TRANSPORT_HOST", "EURYDICE_TRANSPORT__HOST"),
+        ("EURYDICE_STORAGE", "EURYDICE_STORAGE__PLUGIN"),
+        ("EURYDICE_API_PORT", "EURYDICE_API__PORT"),
+        ("EURYDICE_SECRET_KEI", "EURYDICE_SECRET_KEY"),
+        ("EURYDICE_QQQ__QQQQQQ", None),
     ],
 )
 def test_an_unknown_variable_is_refused_with_the_nearest_name(write, name, meant):
@@ -189,7 +190,7 @@ def test_what_is_missing_is_named_with_both_ways_to_set_it(write):
 
 
 def test_problems_of_every_source_are_reported_together(write):
-    lines = problems(write("[api]\nport = 'x'\n"), {"EURYDICE_X": "1", "EURYDICE_LOG__LEVEL": "x"})
+    lines = problems(write("[api]\nport = 'x'\n"), {"EURYDICE__X": "1", "EURYDICE_LOG__LEVEL": "x"})
     assert len(lines) == 3
 
 
