@@ -18,7 +18,7 @@ The name is the entry point's, and what `plugin = "..."` says in the configurati
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -85,6 +85,10 @@ class Context:
     """Which end of the link this is."""
     state_dir: Path
     """A directory of this installation for small files of the plugin's own; it exists."""
+    link_key: bytes = field(default=b"", repr=False)
+    """For transports: 32 secret bytes that only the two ends of this link know, derived from
+    `[link] secret` for what the transport itself authenticates; empty for other plugins, and
+    where there is no installation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

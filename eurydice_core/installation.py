@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loguru import logger
@@ -22,7 +22,7 @@ from eurydice_core.leases import Leases, hold_machine
 from eurydice_core.model.states import Side
 from eurydice_core.plugins import Plugins, discover
 from eurydice_core.private_files import PRIVATE
-from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, derive_key
+from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, TRANSPORT, derive_key
 
 __all__ = ["Installation", "network_problems", "open_database", "open_installation"]
 
@@ -54,6 +54,12 @@ class Installation:
     def repair_key(self) -> bytes:
         """Proves repair tickets; the same on both sides."""
         return derive_key(self.settings.link.secret.get_secret_value(), REPAIR)
+
+    @property
+    def transport_context(self) -> Context:
+        """The context of the transport, the only plugin that gets a key."""
+        key = derive_key(self.settings.link.secret.get_secret_value(), TRANSPORT)
+        return replace(self.context, link_key=key)
 
     def require(self, side: Side) -> None:
         """Return if this is that side.

@@ -171,6 +171,15 @@ def senders(case: Case) -> Iterator[Finding]:
         )
 
 
+def authenticity(case: Case) -> Iterator[Finding]:
+    count = case.transport("unauthentic")
+    if count:
+        yield case.counted(
+            f"{count:,} datagrams lacked this link's key and were refused, as the origin's sender"
+            " has it: find out who else sends to this port; the receiver's log has the address"
+        )
+
+
 def erasure_code(case: Case) -> Iterator[Finding]:
     lost, repaired = case.transport("lost_packets"), case.transport("repaired")
     if lost:
@@ -269,6 +278,7 @@ CHECKS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "silence": silence,
     "datagrams": datagrams,
     "senders": senders,
+    "authenticity": authenticity,
     "erasure code": erasure_code,
     "seal": seal,
     "packets": packets,

@@ -6,11 +6,12 @@ from typing import Final
 
 from blake3 import blake3
 
-__all__ = ["ASSOCIATION", "REPAIR", "SEAL", "derive_key"]
+__all__ = ["ASSOCIATION", "REPAIR", "SEAL", "TRANSPORT", "derive_key"]
 
 SEAL: Final = "Eurydice 2026 packet seal"
 ASSOCIATION: Final = "Eurydice 2026 user association words"
 REPAIR: Final = "Eurydice 2026 repair ticket"
+TRANSPORT: Final = "Eurydice 2026 transport"
 
 
 def derive_key(secret: str, purpose: str) -> bytes:

@@ -93,7 +93,7 @@ def _run_sender(installation: Installation, run: Run) -> None:
 
     plugins, settings = installation.plugins, installation.settings
     transport = plugins.create_transport(
-        settings.transport.plugin, settings.transport.options, installation.context
+        settings.transport.plugin, settings.transport.options, installation.transport_context
     )
     scheduler = plugins.create_scheduler(
         settings.scheduler.plugin, settings.scheduler.options, installation.context
@@ -109,7 +109,7 @@ def _run_receiver(installation: Installation, run: Run) -> None:
 
     settings, limits = installation.settings, installation.settings.receiver
     transport = installation.plugins.create_transport(
-        settings.transport.plugin, settings.transport.options, installation.context
+        settings.transport.plugin, settings.transport.options, installation.transport_context
     )
     directory = settings.state_dir / "spool"
     with spool_alone(directory), transport.receiver() as link:

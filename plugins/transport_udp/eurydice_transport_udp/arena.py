@@ -33,6 +33,8 @@ class Counter(IntEnum):
     KERNEL_DROPS = 7
     LINKS = 8
     RIVAL_DATAGRAMS = 9
+    UNAUTHENTIC = 10
+    REPLAYED = 11
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eurydice_transport_udp.admission import UNKNOWN, Admission, Event, EventKind, text_of
 from eurydice_transport_udp.arena import Arena, Counter
 from eurydice_transport_udp.codec import CODECS
 from eurydice_transport_udp.layout import Layout
-from eurydice_transport_udp.links import Links
 from eurydice_transport_udp.messages import Source
 from eurydice_transport_udp.open_packet import OpenPacket, prepare
 from eurydice_transport_udp.wire import (
@@ -27,9 +25,9 @@ from eurydice_transport_udp.wire import (
     Bytes,
     Words,
     index_of,
-    instance_of,
     intact,
     is_possible_size,
+    tags_of,
     unpack_facts,
 )
 
@@ -39,31 +37,9 @@ OPEN_PACKETS = 4
 REMEMBERED_PACKETS = 4096
 SURPLUS = {codec.id: codec.surplus for codec in CODECS}
 FACT_WORDS = FACTS_SIZE // 8
-UNKNOWN: Source = ("unknown", 0)
-RIVALS_AGAIN_SECONDS = 60.0
-
-
-class EventKind(IntEnum):
-    """What the collecting process has to tell."""
-
-    STARTED = 0
-    READY = 1
-    LOST = 2
-    DROPPED = 3
-    RIVALS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a packet."""
-
-    kind: EventKind
-    facts: bytes = bytes(FACTS_SIZE)
-    slot: int = 0
-    missing: int = 0
-    """Symbols of data that did not come."""
-    text: str = ""
-    """Who the rivals are."""
+TAG_BYTES = 8
+UNAUTHENTIC_SHARE = 4
+"""Part of the buffer that senders without the key may fill once one with it was heard."""
 
 
 class Assembler:
@@ -83,12 +59,13 @@ class Assembler:
         timeout: float,
         returned: Callable[[], Iterable[int]] = tuple,
         one_sender: bool = True,
+        key: bytes = b"",
     ) -> None:
         self.events: deque[Event] = deque()
         self._arena = arena
         self._timeout = timeout
         self._returned = returned
-        self._one_sender = one_sender
+        self._admission = Admission(arena, self.events, key, one_sender=one_sender)
         self._buffer_packets = buffer_packets
         self._buffer_size = buffer_size
         self._free = list(range(min(arena.slots, OPEN_PACKETS + buffer_packets)))
@@ -97,9 +74,6 @@ class Assembler:
         self._open: dict[bytes, OpenPacket] = {}
         self._closed: OrderedDict[bytes, None] = OrderedDict()
         self._next_expiry = 0.0
-        self._links = Links()
-        self._source = UNKNOWN
-        self._rivals_due = 0.0
 
     def release(self, slots: Iterable[int]) -> None:
         """Take back slots whose packets the consumer has copied."""
@@ -112,18 +86,18 @@ class Assembler:
 
         The last one may be shorter, and is then none of ours.
         """
-        self._source = source
+        self._admission.begin_batch(source, now)
         count, rest = divmod(len(datagrams), size) if size else (1, 0)
         self._count(Counter.DATAGRAMS, count + bool(rest))
         self._count(Counter.DATAGRAM_BYTES, len(datagrams))
-        self._count(Counter.REFUSED, bool(rest))
+        self._admission.refuse(bool(rest))
         if not is_possible_size(size):
-            self._count(Counter.REFUSED, count)
+            self._admission.refuse(count)
             return
         rows = datagrams[: count * size].view(np.uint64).reshape(count, size // 8)
         good = intact(rows)
         if not good.all():
-            self._count(Counter.REFUSED, count - int(good.sum()))
+            self._admission.refuse(count - int(good.sum()))
             rows = rows[good]
         self._sort(rows, now)
         if now >= self._next_expiry:
@@ -140,44 +114,43 @@ class Assembler:
         """Split a batch by packet; in nearly all cases it is of one packet."""
         while len(rows):
             equal = rows[:, :FACT_WORDS] == rows[0, :FACT_WORDS]
-            if equal.all():
+            tags = tags_of(rows)
+            if equal.all() and (tags == tags[0]).all():
                 self._take(rows, now)
                 return
-            same = equal.all(axis=1)
+            same = equal.all(axis=1) & (tags == tags[0])
             self._take(rows[same], now)
             rows = rows[~same]
+            rows = self._admission.without_strangers(rows)
 
     def _take(self, rows: Words, now: float) -> None:
         facts = rows[0, :FACT_WORDS].tobytes()
+        tag = int(tags_of(rows[:1])[0])
+        key = facts + tag.to_bytes(TAG_BYTES, "little")
         size = rows.shape[1] * 8
-        packet = self._open.get(facts)
-        closed = packet is None and facts in self._closed
+        packet = self._open.get(key)
+        closed = packet is None and key in self._closed
         # Cut within zeros, a datagram has the same sum.
         layout = packet.layout if packet else self._sound_layout(facts)
         if layout is None or size != HEADER_SIZE + layout.symbol_size:
-            self._count(Counter.REFUSED, len(rows))
-        elif not self._admits(facts, len(rows), now):
+            self._admission.refuse(len(rows))
             return
-        elif closed:
+        authentic = packet.authentic if packet else self._admission.is_authentic(facts, tag)
+        if not self._admission.admits(facts, len(rows), authentic=authentic):
+            return
+        if closed:
             self._count(Counter.SURPLUS, len(rows))
-        else:
-            packet = packet or self._begin(facts, layout)
+            return
+        if packet is None:
+            if authentic and self._admission.is_replayed(facts, layout):
+                self._count(Counter.REPLAYED, len(rows))
+                return
+            packet = self._begin(key, layout, authentic=authentic)
+        if packet is not None:
             packet.last_seen = now
             self._place(packet, rows)
             if packet.is_complete:
                 self._hand_over(packet)
-
-    def _admits(self, facts: bytes, count: int, now: float) -> bool:
-        """Refuse a second sender while the first is there, and tell it once a minute."""
-        rivals = self._links.hear(instance_of(facts), self._source, now)
-        self._arena.counts[Counter.LINKS] = self._links.begun
-        if rivals is None:
-            return True
-        self._count(Counter.RIVAL_DATAGRAMS, count)
-        if now >= self._rivals_due:
-            self._rivals_due = now + RIVALS_AGAIN_SECONDS
-            self.events.append(Event(EventKind.RIVALS, facts, text=str(rivals)))
-        return not self._one_sender
 
     def _sound_layout(self, facts: bytes) -> Layout | None:
         """Return the layout that a datagram states, if it may be one of ours."""
@@ -192,18 +165,35 @@ class Assembler:
         )
         return layout if sound else None
 
-    def _begin(self, facts: bytes, layout: Layout) -> OpenPacket:
+    def _begin(self, key: bytes, layout: Layout, *, authentic: bool) -> OpenPacket | None:
         """Open a packet; the one that has been silent for longest makes room if need be.
 
         Of those that came in one batch, it is the one of which least came: it takes but a
-        datagram to claim a packet that does not exist.
+        datagram to claim a packet that does not exist. An authentic packet makes no room for
+        one that is not.
         """
         if len(self._open) >= OPEN_PACKETS:
-            self._close(min(self._open.values(), key=lambda each: (each.last_seen, each.symbols)))
+            oldest = min(
+                self._open.values(), key=lambda each: (each.authentic, each.last_seen, each.symbols)
+            )
+            if oldest.authentic and not authentic:
+                return None
+            self._close(oldest)
         number = self._free.pop()
         have, rows = prepare(layout, self._arena.slot(number))
-        packet = OpenPacket(facts, layout, number, have, rows, SURPLUS[layout.codec], last_seen=0.0)
-        self._open[facts] = packet
+        packet = OpenPacket(
+            key[:FACTS_SIZE],
+            layout,
+            number,
+            have,
+            rows,
+            SURPLUS[layout.codec],
+            last_seen=0.0,
+            authentic=authentic,
+            key=key,
+            source=text_of(self._admission.source),
+        )
+        self._open[key] = packet
         return packet
 
     def _place(self, packet: OpenPacket, rows: Words) -> None:
@@ -229,7 +219,7 @@ class Assembler:
         valid = (index < layout.sources) | (
             (index >= layout.first_repair) & (index < layout.symbols)
         )
-        self._count(Counter.REFUSED, len(index) - int(valid.sum()))
+        self._admission.refuse(len(index) - int(valid.sum()))
         rows, index = rows[valid], index[valid]
         distinct, at = np.unique(index, return_index=True)
         new = packet.have[distinct] == 0
@@ -251,7 +241,7 @@ class Assembler:
     def _hand_over(self, packet: OpenPacket) -> None:
         missing = packet.layout.sources - packet.sources
         self.release(self._returned())
-        if not self._has_room(packet.layout.length):
+        if not self._has_room(packet):
             self._count(Counter.DROPPED, 1)
             self._forget(packet, EventKind.DROPPED, missing)
             return
@@ -259,21 +249,25 @@ class Assembler:
         self._end(packet)
         self.events.append(Event(EventKind.READY, packet.facts, packet.slot, missing))
 
-    def _has_room(self, length: int) -> bool:
+    def _has_room(self, packet: OpenPacket) -> bool:
         if not self._ready:
             return True
+        part = 1 if packet.authentic or not self._admission.knows_authentic else UNAUTHENTIC_SHARE
         waiting = sum(self._ready.values())
-        return len(self._ready) < self._buffer_packets and waiting + length <= self._buffer_size
+        return (
+            len(self._ready) < self._buffer_packets // part
+            and waiting + packet.layout.length <= self._buffer_size // part
+        )
 
     def _forget(self, packet: OpenPacket, kind: EventKind, missing: int) -> None:
         self._free.append(packet.slot)
         self._end(packet)
-        self.events.append(Event(kind, packet.facts, packet.slot, missing))
+        self.events.append(Event(kind, packet.facts, packet.slot, missing, packet.source))
 
     def _end(self, packet: OpenPacket) -> None:
         """Remember a packet, so that what still comes of it does not open it again."""
-        del self._open[packet.facts]
-        self._closed[packet.facts] = None
+        del self._open[packet.key]
+        self._closed[packet.key] = None
         if len(self._closed) > REMEMBERED_PACKETS:
             self._closed.popitem(last=False)
 

@@ -22,7 +22,15 @@ from eurydice_transport_udp.arena import Arena, Counter
 from eurydice_transport_udp.assembly import Assembler, Event, EventKind
 from eurydice_transport_udp.messages import MessageReader
 
-__all__ = ["EVENT_BYTES", "collect", "main", "pack_event", "pack_release", "unpack_event"]
+__all__ = [
+    "EVENT_BYTES",
+    "collect",
+    "main",
+    "pack_event",
+    "pack_key",
+    "pack_release",
+    "unpack_event",
+]
 
 MAX_PENDING_EVENTS = 1000
 NICENESS = -10  # others can wait
@@ -33,6 +41,7 @@ SHORTEST_NAP = 50e-6
 EVENT = struct.Struct("=BHI32s")
 EVENT_BYTES = EVENT.size + 512
 RELEASE = struct.Struct("=H")
+KEY_MESSAGE = b"key"  # an empty message would mean that the other end is closed
 
 
 def pack_event(event: Event) -> bytes:
@@ -49,6 +58,11 @@ def unpack_event(message: bytes) -> Event:
 def pack_release(slot: int) -> bytes:
     """Return the message that gives a slot back."""
     return RELEASE.pack(slot)
+
+
+def pack_key(key: bytes) -> bytes:
+    """Return the first message to the collecting process: the key of the link's datagrams."""
+    return KEY_MESSAGE + key
 
 
 class ReceiverGone(Exception):
@@ -137,6 +151,7 @@ def main() -> None:
             timeout=float(arguments[8]),
             one_sender=bool(one),
             returned=partial(returned_slots, control),
+            key=control.recv(EVENT_BYTES).removeprefix(KEY_MESSAGE),
         )
         control.send(pack_event(Event(EventKind.STARTED)))
         collect(MessageReader(data), control, assembler, arena, nap_seconds(data))

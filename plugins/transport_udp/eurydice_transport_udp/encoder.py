@@ -9,6 +9,7 @@ from struct import Struct
 import numpy as np
 
 from eurydice_core.interfaces.storage import Buffer
+from eurydice_transport_udp.authentication import DatagramKey
 from eurydice_transport_udp.codec import Codec
 from eurydice_transport_udp.layout import Layout, Plan
 from eurydice_transport_udp.wire import FACTS_SIZE, HEADER_SIZE, Bytes, pack_facts, seal_rows
@@ -22,10 +23,12 @@ STAGE_BYTES = 1 << 19  # built at once: enough for numpy to be fast, and it stay
 class PacketEncoder:
     """Cuts packets of one link instance into datagrams, in the order they are to be sent."""
 
-    def __init__(self, plan: Plan, codec: Codec, instance: int) -> None:
+    def __init__(self, plan: Plan, codec: Codec, instance: int, key: bytes = b"") -> None:
+        """Number packets as of this instance, and tag datagrams with this key, if there is one."""
         self._plan = plan
         self._codec = codec
         self._instance = instance
+        self._key = DatagramKey(key)
         self._repair: Bytes = np.empty(0, np.uint8)
 
     def layout(self, number: int, length: int) -> Layout:
@@ -44,7 +47,9 @@ class PacketEncoder:
         """
         size = layout.symbol_size
         data = memoryview(packet).cast("B")
-        stage = self._stage(layout)
+        facts = pack_facts(layout, self._instance)
+        tag = self._key.tag(facts)
+        stage = self._stage(layout, facts)
         repair = self._room(layout.m * layout.row_bytes).reshape(layout.m, layout.row_bytes)
         spans = self._spans(layout) if layout.m else []
         encoding = self._encode(layout, data, repair, spans)
@@ -55,12 +60,12 @@ class PacketEncoder:
             first = batch * len(stage)
             count = min(len(stage), layout.sources - first)
             fill(stage[:count, HEADER_SIZE:], data[first * size : (first + count) * size])
-            yield numbered(stage[:count], first)
+            yield numbered(stage[:count], first, tag)
         flat = repair.reshape(-1, size)
         for first in range(0, len(flat), len(stage)):
             symbols = flat[first : first + len(stage)]
             stage[: len(symbols), HEADER_SIZE:] = symbols
-            yield numbered(stage[: len(symbols)], layout.first_repair + first)
+            yield numbered(stage[: len(symbols)], layout.first_repair + first, tag)
 
     def _room(self, size: int) -> Bytes:
         """Return memory for the repair of one packet: that of the one before, if it is enough."""
@@ -68,12 +73,12 @@ class PacketEncoder:
             self._repair = np.empty(size, np.uint8)
         return self._repair[:size]
 
-    def _stage(self, layout: Layout) -> Bytes:
+    def _stage(self, layout: Layout, facts: bytes) -> Bytes:
         stride = HEADER_SIZE + layout.symbol_size
         # Whole multiples of what one call hands to the kernel, so that none is left half empty.
         rows = max(1, STAGE_BYTES // (CALL_BYTES // stride * stride)) * (CALL_BYTES // stride)
         stage = np.zeros((min(rows, layout.symbols), stride), np.uint8)
-        stage[:, :FACTS_SIZE] = np.frombuffer(pack_facts(layout, self._instance), np.uint8)
+        stage[:, :FACTS_SIZE] = np.frombuffer(facts, np.uint8)
         return stage
 
     def _spans(self, layout: Layout) -> list[slice]:
@@ -120,7 +125,7 @@ def fill(symbols: Bytes, data: memoryview) -> None:
         symbols[whole, : len(data) - whole * size] = array[whole * size :]
 
 
-def numbered(stage: Bytes, first_index: int) -> Bytes:
-    """Number the datagrams and set their checks."""
-    seal_rows(stage.view(np.uint64), first_index)
+def numbered(stage: Bytes, first_index: int, tag: int) -> Bytes:
+    """Number the datagrams and set their tags and checks."""
+    seal_rows(stage.view(np.uint64), first_index, tag)
     return stage

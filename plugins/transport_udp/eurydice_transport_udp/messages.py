@@ -32,6 +32,7 @@ MESSAGE_BYTES: Final = 1 << 16  # the kernel never joins more datagrams than thi
 CONTROL_BYTES: Final = 128
 NAME_BYTES: Final = 28  # sockaddr_in6, the larger of the two
 MSG_WAITFORONE: Final = 0x10000
+PASSING: Final = {errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED, errno.ENOBUFS, errno.ENOMEM}
 
 # struct iovec and struct mmsghdr as C lays them out, so that numpy can read and reset all at once.
 IOVEC: Final = np.dtype([("base", np.uintp), ("length", np.uintp)], align=True)
@@ -104,7 +105,7 @@ class MessageReader:
         self.messages = max(0, count)
         if count < 0:
             number = ctypes.get_errno()
-            if number in (errno.EAGAIN, errno.EINTR):
+            if number in PASSING:
                 return []
             raise OSError(number, os.strerror(number))
         return self._trains(count)

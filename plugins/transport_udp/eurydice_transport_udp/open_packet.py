@@ -25,6 +25,11 @@ class OpenPacket:
     rows: Bytes
     surplus: int
     last_seen: float
+    authentic: bool = False
+    key: bytes = b""
+    """The facts and the tag, which identify it."""
+    source: str = ""
+    """Where its first datagram came from."""
     sources: int = 0
     repair: int = 0
 

@@ -13,7 +13,7 @@ from eurydice_core.errors import TransportError
 from eurydice_core.private_files import PRIVATE
 from eurydice_transport_udp.arena import Arena
 from eurydice_transport_udp.assembly import OPEN_PACKETS, Event, EventKind
-from eurydice_transport_udp.collector import EVENT_BYTES, pack_release, unpack_event
+from eurydice_transport_udp.collector import EVENT_BYTES, pack_key, pack_release, unpack_event
 from eurydice_transport_udp.settings import Settings
 
 __all__ = ["CollectorEnded", "CollectorProcess"]
@@ -28,10 +28,18 @@ class CollectorEnded(Exception):
 class CollectorProcess:
     """One run of the collecting process, with memory and a socket pair of its own."""
 
-    def __init__(self, data: socket.socket, settings: Settings) -> None:
+    def __init__(self, data: socket.socket, settings: Settings, key: bytes = b"") -> None:
+        self._key = key
         self._closing = ExitStack()
         try:
             self._start(data, settings)
+        except (OSError, MemoryError) as error:
+            self._closing.close()
+            raise TransportError(
+                "the collecting process of the link did not start"
+                f" ({getattr(error, 'strerror', None) or error or 'out of memory'}): see that"
+                " memory, processes (TasksMax) and descriptors (LimitNOFILE) are enough"
+            ) from error
         except BaseException:
             self._closing.close()
             raise
@@ -44,7 +52,9 @@ class CollectorProcess:
         """
         if self._control.fileno() < 0:
             raise CollectorEnded
-        if not select.select([self._control], [], [], timeout_seconds)[0]:
+        poll = select.poll()  # select() takes no descriptor above 1023
+        poll.register(self._control, select.POLLIN)
+        if not poll.poll(timeout_seconds * 1000):
             return None
         try:
             message = self._control.recv(EVENT_BYTES)
@@ -58,7 +68,7 @@ class CollectorProcess:
         """Give a slot back."""
         try:
             self._control.send(pack_release(slot))
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             return  # the next event says so
 
     def close(self) -> None:
@@ -76,6 +86,7 @@ class CollectorProcess:
             self._closing.callback(self._control.close)
             buffer = (settings.buffer_packets, settings.buffer_size)
             limits = (slots, settings.max_packet, *buffer, int(settings.one_sender))
+            self._control.send(pack_key(self._key))  # arguments are for everybody to read
             with theirs:
                 self._spawn((data.fileno(), theirs.fileno(), fd), limits, settings)
         finally:

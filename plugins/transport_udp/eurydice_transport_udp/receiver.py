@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections import Counter
@@ -10,14 +11,17 @@ from contextlib import contextmanager
 
 from loguru import logger
 
+from eurydice_core.errors import TransportError
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketReceiver
-from eurydice_transport_udp.assembly import Event, EventKind
+from eurydice_core.model.line_limit import LineLimit
+from eurydice_transport_udp.admission import Event, EventKind
 from eurydice_transport_udp.codec import codec_by_id
 from eurydice_transport_udp.layout import Layout
 from eurydice_transport_udp.packets import PacketMemory
 from eurydice_transport_udp.process import CollectorEnded, CollectorProcess
 from eurydice_transport_udp.repair import repair_packet
+from eurydice_transport_udp.report import Reporter
 from eurydice_transport_udp.settings import Settings
 from eurydice_transport_udp.sockets import open_receiving_socket
 from eurydice_transport_udp.wire import unpack_facts
@@ -25,11 +29,14 @@ from eurydice_transport_udp.wire import unpack_facts
 __all__ = ["UdpReceiver", "open_receiver"]
 
 MAX_WAKE_SECONDS = 0.25
-REFUSED_LOG_SECONDS = 60.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+SOUND_SECONDS = 60.0
+"""A collecting process that ran for so long was not at fault from its start."""
 
 
 @contextmanager
-def open_receiver(settings: Settings) -> Iterator[UdpReceiver]:
+def open_receiver(settings: Settings, key: bytes = b"") -> Iterator[UdpReceiver]:
     """Open the destination's end; datagrams are collected from here on.
 
     Raises:
@@ -37,7 +44,7 @@ def open_receiver(settings: Settings) -> Iterator[UdpReceiver]:
     """
     wake_seconds = min(MAX_WAKE_SECONDS, settings.reassembly_timeout / 4)
     with open_receiving_socket(settings, wake_seconds) as sock:
-        receiver = UdpReceiver(sock, settings)
+        receiver = UdpReceiver(sock, settings, key)
         logger.info("listening on {}:{}", settings.bind, settings.port)
         try:
             yield receiver
@@ -48,34 +55,52 @@ def open_receiver(settings: Settings) -> Iterator[UdpReceiver]:
 class UdpReceiver(PacketReceiver):
     """Takes packets from the collecting process, and repairs them on the caller's time."""
 
-    def __init__(self, sock: socket.socket, settings: Settings) -> None:
+    def __init__(self, sock: socket.socket, settings: Settings, key: bytes = b"") -> None:
         self._socket = sock
         self._settings = settings
-        self._process = CollectorProcess(sock, settings)
+        self._key = key
+        self._process = CollectorProcess(sock, settings, key)
+        self._started_at = time.monotonic()
+        self._start_again_at = self._started_at
+        self._pause = 0.0
+        self._event: Event | None = None
+        """An event that there was no memory for; it is tried again."""
         self._memory = PacketMemory(settings.max_packet)
         self._counts = Counter(packets=0, bytes=0, repaired=0, unrepairable=0)
         self._margin_percent = 100
         self._earlier: Counter[str] = Counter()
-        self._refused_logged = 0
-        self._refused_log_due = 0.0
+        self._reporter = Reporter(settings)
+        self._lines = LineLimit()
 
     def receive(self, timeout_seconds: float) -> Buffer | None:
         """Return the next packet, repaired.
 
         Raises:
-            TransportError: the collecting process ended, and cannot be started again.
+            TransportError: the collecting process cannot be started again, or the system is
+                out of memory or descriptors; the next call tries again.
         """
         deadline = time.monotonic() + timeout_seconds
         while True:
             try:
-                event = self._process.next_event(max(0.0, deadline - time.monotonic()))
-            except CollectorEnded:
-                self._restart()
-                event = None
-            packet = self._packet(event) if event else None
-            self._report_refused()
+                packet = self._next_packet(deadline)
+            except (OSError, MemoryError) as error:
+                raise TransportError(f"the link cannot be received from ({reason(error)})") from (
+                    error
+                )
+            self._reporter.withheld()
             if packet is not None or time.monotonic() >= deadline:
                 return packet
+
+    def _next_packet(self, deadline: float) -> memoryview | None:
+        """Handle one event, or the end of the collecting process; return its packet, if any."""
+        if self._event is None:
+            try:
+                self._event = self._process.next_event(max(0.0, deadline - time.monotonic()))
+            except CollectorEnded:
+                self._restart(deadline)
+        packet = self._packet(self._event) if self._event else None
+        self._event = None
+        return packet
 
     def counters(self) -> Mapping[str, int]:
         """Return what both processes counted.
@@ -85,7 +110,9 @@ class UdpReceiver(PacketReceiver):
         kernel had no room; `repaired`: symbols computed; `margin_percent`: the repair left
         over in the worst block so far; `dropped`: whole packets nobody took in time;
         `lost_packets`: too little of them came; `links`: senders heard, each start of one
-        being another; `rival_datagrams`: came from one while another is there.
+        being another; `rival_datagrams`: came from one while another is there;
+        `unauthentic`: lacked the link's key and were refused for a sender that has it;
+        `replayed`: of packets sent long ago.
         """
         counts = Counter(self._counts)
         counts.update(self._earlier)
@@ -99,20 +126,20 @@ class UdpReceiver(PacketReceiver):
 
     def _packet(self, event: Event) -> memoryview | None:
         """Return the packet that an event announces, if it does."""
+        if event.kind is EventKind.STARTED:
+            return None
         parsed = unpack_facts(event.facts)
-        if event.kind is EventKind.STARTED or parsed is None:
+        if parsed is None:
+            self._reporter.event(event, self.counters())
             return None
-        instance, layout = parsed
-        if event.kind is EventKind.RIVALS:
-            self._report_rivals(event)
-            return None
+        layout = parsed[1]
         if event.kind is EventKind.READY:
             packet = self._repaired(layout, event.slot)
             self._process.arena.look_away(event.slot)
             self._process.release(event.slot)
             if packet is not None:
                 return packet
-        report(event, instance, layout)
+        self._reporter.event(event, self.counters())
         return None
 
     def _repaired(self, layout: Layout, number: int) -> memoryview | None:
@@ -128,63 +155,33 @@ class UdpReceiver(PacketReceiver):
         self._margin_percent = min(self._margin_percent, repair.margin_percent)
         return packet
 
-    def _restart(self) -> None:
-        logger.error("the collecting process ended unexpectedly; starting another one")
+    def _restart(self, deadline: float) -> None:
+        """Start the collecting process again, after a pause that grows if it keeps ending.
+
+        Raises:
+            TransportError: it cannot be started.
+        """
         self._process.close()
+        now = time.monotonic()
+        if self._start_again_at > now:
+            time.sleep(max(0.0, min(self._start_again_at, deadline) - now))
+            return
+        if now - self._started_at > SOUND_SECONDS:
+            self._pause = 0.0
+        self._pause = min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), LONGEST_PAUSE_SECONDS)
+        self._start_again_at = now + self._pause
+        if self._lines.admit("restart"):
+            logger.error("the collecting process ended unexpectedly; starting another one")
         earlier = self._process.arena.counters()
-        self._process = CollectorProcess(self._socket, self._settings)
+        self._process = CollectorProcess(self._socket, self._settings, self._key)
+        self._started_at = time.monotonic()
         self._earlier.update({**earlier, "kernel_drops": 0})  # the socket goes on counting these
 
-    def _report_rivals(self, event: Event) -> None:
-        fate = "refused" if self._settings.one_sender else "received too"
-        logger.error(
-            "two senders use port {} at once; {} is {}: stop one, or give it and a receiver of its"
-            " own another [transport] port",
-            self._settings.port,
-            event.text,
-            fate,
-        )
 
-    def _report_refused(self) -> None:
-        """Say at most once a minute that foreign or damaged datagrams come."""
-        refused = self.counters()["refused"]
-        now = time.monotonic()
-        if refused > self._refused_logged and now >= self._refused_log_due:
-            logger.warning(
-                "refused {} datagrams on port {}: damaged, or not of this version",
-                refused - self._refused_logged,
-                self._settings.port,
-            )
-            self._refused_logged = refused
-            self._refused_log_due = now + REFUSED_LOG_SECONDS
-
-
-def report(event: Event, instance: int, layout: Layout) -> None:
-    """Log what became of a packet that is not handed over."""
-    log = logger.bind(link_instance=f"{instance:016x}", packet=layout.number)
-    if event.kind is EventKind.DROPPED:
-        log.error(
-            "packet {} of {} bytes dropped: earlier ones still wait for their consumer;"
-            " lower the sender's rate, or raise [transport] buffer_size",
-            layout.number,
-            layout.length,
-        )
-    elif event.kind is EventKind.LOST:
-        log.error(
-            "packet {} of {} bytes lost: {} of its {} datagrams of data did not come, more than"
-            " {} % of repair makes up for",
-            layout.number,
-            layout.length,
-            event.missing,
-            layout.sources,
-            100 * layout.m // layout.k,
-        )
-    else:
-        log.error(
-            "packet {} of {} bytes lost: {} datagrams are missing and codec {} could not restore"
-            " them; install reed-solomon-leopard here, or set codec = raptorq on the origin side",
-            layout.number,
-            layout.length,
-            event.missing,
-            layout.codec,
-        )
+def reason(error: OSError | MemoryError) -> str:
+    """Return in one line what the system lacks."""
+    if isinstance(error, MemoryError):
+        return "out of memory; lower [transport] max_packet or give the receiver more"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many open files; raise LimitNOFILE of the service, or fs.file-max"
+    return (error.strerror or str(error)).lower()

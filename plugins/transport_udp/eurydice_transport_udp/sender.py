@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import socket
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from eurydice_core.errors import LinkDown, TransportError
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketSender
 from eurydice_core.model.pace import Pace
+from eurydice_transport_udp.authentication import new_instance
 from eurydice_transport_udp.codec import choose_codec
 from eurydice_transport_udp.encoder import CALL_BYTES, PacketEncoder
 from eurydice_transport_udp.layout import MAX_LENGTH
@@ -33,7 +33,7 @@ NO_SEGMENTATION = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, er
 
 
 @contextmanager
-def open_sender(settings: Settings) -> Iterator[UdpSender]:
+def open_sender(settings: Settings, key: bytes = b"") -> Iterator[UdpSender]:
     """Open the origin's end.
 
     Raises:
@@ -43,7 +43,7 @@ def open_sender(settings: Settings) -> Iterator[UdpSender]:
     sock, address = open_sending_socket(settings)
     with sock:
         plan = settings.plan(ipv6=sock.family == socket.AF_INET6)
-        encoder = PacketEncoder(plan, codec, secrets.randbits(64))
+        encoder = PacketEncoder(plan, codec, new_instance(), key)
         logger.info(
             "sending to {}:{} at {}, {} bytes of data a datagram, {} % of {} repair",
             settings.host,

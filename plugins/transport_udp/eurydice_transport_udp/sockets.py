@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from loguru import logger
 
@@ -45,12 +46,14 @@ def open_sending_socket(settings: Settings) -> tuple[socket.socket, Address]:
         TransportError: the address means nothing here.
     """
     family, address = resolve(settings.host, settings.port, "host")
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    ask_buffer(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, settings.send_buffer)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(settings.send_timeout))
-    # Too large an mtu is an error here, not fragments that are lost together.
-    set_if_known(sock, *MTU_DISCOVER[family], PMTUDISC_PROBE)
-    return sock, address
+    with ExitStack() as stack:
+        sock = stack.enter_context(new_socket(family))
+        ask_buffer(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, settings.send_buffer)
+        set_option(sock, socket.SO_SNDTIMEO, timeval(settings.send_timeout))
+        # Too large an mtu is an error here, not fragments that are lost together.
+        set_if_known(sock, *MTU_DISCOVER[family], PMTUDISC_PROBE)
+        stack.pop_all()
+        return sock, address
 
 
 def open_receiving_socket(settings: Settings, wake_seconds: float) -> socket.socket:
@@ -60,12 +63,18 @@ def open_receiving_socket(settings: Settings, wake_seconds: float) -> socket.soc
         TransportError: the address is in use, or not of this machine.
     """
     family, address = resolve(settings.bind, settings.port, "bind")
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise cannot_listen(settings, error) from error
+    with ExitStack() as stack:
+        sock = stack.enter_context(new_socket(family))
+        try:
+            sock.bind(address)
+        except OSError as error:
+            raise cannot_listen(settings, error) from error
+        prepare_receiving(sock, settings, wake_seconds)
+        stack.pop_all()
+        return sock
+
+
+def prepare_receiving(sock: socket.socket, settings: Settings, wake_seconds: float) -> None:
     given = ask_buffer(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, settings.receive_buffer)
     if given < settings.receive_buffer:
         logger.warning(
@@ -75,10 +84,9 @@ def open_receiving_socket(settings: Settings, wake_seconds: float) -> socket.soc
             settings.receive_buffer,
             settings.receive_buffer,
         )
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(wake_seconds))
+    set_option(sock, socket.SO_RCVTIMEO, timeval(wake_seconds))
     set_if_known(sock, SOL_UDP, UDP_GRO)
     set_if_known(sock, socket.SOL_SOCKET, SO_RXQ_OVFL)
-    return sock
 
 
 def segmentation(size: int) -> Ancillary:
@@ -113,12 +121,32 @@ def resolve(host: str, port: int, field: str) -> tuple[socket.AddressFamily, Add
     return family, address  # type: ignore[return-value]  # an internet address, having a port
 
 
+def new_socket(family: socket.AddressFamily) -> socket.socket:
+    try:
+        return socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise TransportError(
+            f"cannot open a socket for the link: {error.strerror}; see that descriptors"
+            " (LimitNOFILE) and memory are enough"
+        ) from error
+
+
+def set_option(sock: socket.socket, option: int, value: bytes | int) -> None:
+    """Set what the link cannot do without."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, option, value)
+    except OSError as error:
+        raise TransportError(
+            f"the link's socket refuses option {option}: {error.strerror}"
+        ) from error
+
+
 def ask_buffer(sock: socket.socket, option: int, force: int, size: int) -> int:
     """Ask for a kernel buffer, beyond the system's limit where we may; return what we got."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, force, size)
     except OSError:  # not allowed, or not Linux
-        sock.setsockopt(socket.SOL_SOCKET, option, size)
+        set_option(sock, option, size)
     return sock.getsockopt(socket.SOL_SOCKET, option) // 2  # Linux doubles it for its own needs
 
 

@@ -8,21 +8,22 @@ little-endian:
          4     1  wire version: 1
          5     1  codec: 1 Reed-Solomon (leopard), 2 RaptorQ
          6     2  symbol size T in bytes, 64 to 65,408
-         8     8  link instance: random, drawn when the sender opens
+         8     8  link instance: 32 random bits, then the start of the sender in seconds
+                  since 1970
         16     4  packet number: 0, 1, 2 ... of this instance, modulo 2^32
         20     4  packet length in bytes
         24     4  blocks
         28     2  k: rows of data in each block
         30     2  m: rows of repair in each block
         32     4  symbol index, see `layout`
-        36     4  reserved: zero when sent, ignored when received
+        36     4  tag: see `authentication`; zero where the sender has no key
         40     8  check: makes the sum of all 64-bit words of the datagram,
                   modulo 2^64, equal to 4C44_5545_2D45_5249 hexadecimal
 
 The first 32 bytes are the same in all datagrams of a packet and identify it. The check
 costs one vectorised addition (25 GB/s) and refuses what is foreign or damaged before it
-can poison the erasure decoder. It is no authentication: who can write to the link can
-forge a datagram and so spoil a packet, which the seal of the core then refuses.
+can poison the erasure decoder. It is no authentication; the tag is. Who can read the link
+can copy a tag in time to spoil a packet, which the seal of the core then refuses.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ __all__ = [
     "Words",
     "index_of",
     "instance_of",
+    "instances_of",
     "intact",
     "is_possible_size",
     "pack_facts",
     "seal_rows",
+    "tags_of",
     "unpack_facts",
 ]
 
@@ -62,7 +65,9 @@ HEADER_SIZE: Final = 48
 SYMBOL_UNIT: Final = 64
 CHECK_SUM: Final = np.uint64(0x4C44_5545_2D45_5249)
 INSTANCE = slice(8, 16)
+INSTANCE_WORD = 1
 INDEX_WORD = 4
+TAG_SHIFT = 32
 CHECK_WORD = 5
 
 
@@ -109,9 +114,10 @@ def is_possible_size(size: int) -> bool:
     return size > HEADER_SIZE and (size - HEADER_SIZE) % SYMBOL_UNIT == 0
 
 
-def seal_rows(rows: Words, first_index: int) -> None:
-    """Number datagrams that hold facts and symbols, one a row, and set their checks."""
-    rows[:, INDEX_WORD] = np.arange(first_index, first_index + len(rows), dtype=np.uint64)
+def seal_rows(rows: Words, first_index: int, tag: int = 0) -> None:
+    """Number datagrams that hold facts and symbols, one a row; set their tags and checks."""
+    first = tag << TAG_SHIFT | first_index
+    rows[:, INDEX_WORD] = np.arange(first, first + len(rows), dtype=np.uint64)
     rows[:, CHECK_WORD] = 0
     rows[:, CHECK_WORD] = CHECK_SUM - np.add.reduce(rows, axis=1)
 
@@ -125,3 +131,13 @@ def intact(rows: Words) -> NDArray[np.bool_]:
 def index_of(rows: Words) -> NDArray[np.int64]:
     """Return the symbol index of each row."""
     return (rows[:, INDEX_WORD] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+
+
+def tags_of(rows: Words) -> Words:
+    """Return the tag of each row."""
+    return rows[:, INDEX_WORD] >> np.uint64(TAG_SHIFT)
+
+
+def instances_of(rows: Words) -> Words:
+    """Return the link instance of each row."""
+    return rows[:, INSTANCE_WORD]

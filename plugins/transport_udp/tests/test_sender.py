@@ -78,6 +78,10 @@ def test_passing_trouble_loses_nothing(passing: int) -> None:
         (errno.ENETUNREACH, "network is unreachable; give the interface"),
         (errno.ENETDOWN, "network is down; check the interface"),
         (errno.EPERM, "operation not permitted; let the firewall"),
+        (errno.EHOSTUNREACH, "no route to host; check the interface"),
+        (errno.EADDRNOTAVAIL, "cannot assign requested address; check the interface"),
+        (errno.EMFILE, "too many open files; check the interface"),
+        (errno.EBADF, "bad file descriptor; check the interface"),
     ],
 )
 def test_link_that_is_down_is_told_in_one_line(number: int, advice: str) -> None:

@@ -57,6 +57,11 @@ def test_a_link_without_trouble_has_nothing_to_tell(*, watched: bool) -> None:
             replace(SOUND, transport={"rival_datagrams": 1234}),
         ),
         (
+            "authenticity",
+            "1,234 datagrams lacked this link's key and were refused",
+            replace(SOUND, transport={"unauthentic": 1234}),
+        ),
+        (
             "erasure code",
             "3 packets lost more than could be repaired: lower [transport] rate",
             replace(SOUND, transport={"lost_packets": 3}),
