@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,13 +68,13 @@ def test_collector_that_cannot_start_is_a_transport_error(
     orphaned: UdpReceiver, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, number: int
 ) -> None:
     orphaned._start_again_at = time.monotonic()
-    files = len(os.listdir("/proc/self/fd"))
+    files = len(list(Path("/proc/self/fd").iterdir()))
     with monkeypatch.context() as patch:
         patch.setattr(where, name, failing(number))
         with pytest.raises(TransportError, match="did not start") as refusal:
             orphaned.receive(WAIT)
     assert os.strerror(number) in str(refusal.value)
-    assert len(os.listdir("/proc/self/fd")) <= files
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files
 
 
 def test_link_goes_on_once_there_is_enough_again(

@@ -80,8 +80,8 @@ def test_sound_side_is_told_in_three_lines(eurydice, noted, counted, local, monk
         "destination side, transport_udp, lo; counted since this machine was started\n"
         "receiver: 90 packets since it was started, the last one 0 h ago\n\n"
         "ok    interface, MTU, receiving card, kernel queue, fragments, UDP, receive buffer,"
-        " receiver's socket, receiver, silence, datagrams, senders, authenticity, erasure code, seal,"
-        " packets, contents, ingestion\n"
+        " receiver's socket, receiver, silence, datagrams, senders, authenticity, erasure code,"
+        " seal, packets, contents, ingestion\n"
     )
 
 
