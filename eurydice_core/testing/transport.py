@@ -132,12 +132,13 @@ class TransportConformance(ConformanceKit):
 
     def test_receiver_opens_again(self, transport: Transport) -> None:
         packets = [random_bytes(4000, seed) for seed in range(3)]
-        received: list[Buffer] = []
         with transport.sender() as sender:
             for packet in packets:
-                with transport.receiver() as receiver:
-                    received += exchange(sender, receiver, [packet])
-        assert_same(received, packets)
+                with transport.receiver() as receiver, ThreadPoolExecutor(1) as pool:
+                    sending = pool.submit(sender.send, packet)
+                    # What was sent to an earlier receiver may come a second time.
+                    assert receive_until(receiver, packet, most=len(packets))
+                    sending.result(WAIT_SECONDS)
 
     def test_counters_move(self, transport: Transport) -> None:
         packets = [random_bytes(size) for size in (500, 70_000)]

@@ -75,6 +75,10 @@ class Faults:
     """Share in which one bit is turned."""
     truncate: float = 0.0
     """Share that comes shorter."""
+    lost_after_silence: int = 0
+    """Datagrams lost when something is sent after `silence` seconds without."""
+    silence: float = 0.5
+    """Seconds after which neighbour tables have forgotten the link."""
     cuts: Sequence[Interval] = ()
     """When everything is lost."""
     stalls: Sequence[Interval] = ()
@@ -113,12 +117,15 @@ class SeededDecisions(Decisions):
         ]
         self._stalls = sorted(faults.stalls)
         self._position = 0
+        self._last = -math.inf
+        self._asleep = 0
         self._bursts = burst_windows(faults)
         self._burst = next(self._bursts)
 
     def incidents(self, first: int, count: int, size: int, elapsed: float) -> list[Incident]:
         """Return what happens, in the order of the datagrams."""
         found = [*self._stalled(first, elapsed), *self._cut(first, count, elapsed)]
+        found += self._after_silence(first, count, elapsed)
         found += self._in_bursts(first, count, size + UDP_OVERHEAD)
         for kind in self._kinds:
             found += kind.before(first + count, size)
@@ -134,6 +141,15 @@ class SeededDecisions(Decisions):
     def _cut(self, first: int, count: int, elapsed: float) -> Iterator[Incident]:
         if any(start <= elapsed < stop for start, stop in self._faults.cuts):
             yield Incident(first, Fault.LOSE, count)
+
+    def _after_silence(self, first: int, count: int, elapsed: float) -> Iterator[Incident]:
+        if elapsed - self._last >= self._faults.silence:
+            self._asleep = self._faults.lost_after_silence
+        self._last = elapsed
+        lost = min(count, self._asleep)
+        if lost:
+            self._asleep -= lost
+            yield Incident(first, Fault.LOSE, lost)
 
     def _in_bursts(self, first: int, count: int, step: int) -> Iterator[Incident]:
         """Lose the datagrams that begin within a burst."""

@@ -6,6 +6,10 @@ import socket
 
 __all__ = ["Connection"]
 
+FIRST_BYTE_SECONDS = 1.0
+GRACE_SECONDS = 5.0
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+
 
 class Connection:
     """Collects what comes until its end, within bounds of size and time."""
@@ -14,10 +18,18 @@ class Connection:
         peer.setblocking(False)
         self.peer = peer
         self.packet = bytearray()
+        self._began = now
         self._idle = idle
         self._last_moment = now + longest
         self.deadline = min(now + idle, self._last_moment)
         """When to give up on it."""
+
+    def is_slow(self, now: float) -> bool:
+        """Tell whether it is slower than any link, so that a waiting one may take its place."""
+        age = now - self._began
+        if not self.packet:
+            return age >= FIRST_BYTE_SECONDS
+        return age >= GRACE_SECONDS and len(self.packet) < age * SLOWEST_BYTES_PER_SECOND
 
     def read(self, scratch: memoryview, now: float) -> bool:
         """Take what is there; False at the end of the stream.

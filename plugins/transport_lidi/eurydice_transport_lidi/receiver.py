@@ -9,12 +9,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 
 from loguru import logger
 
 from eurydice_core.errors import TransportError
 from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketReceiver
+from eurydice_core.model.line_limit import LineLimit
 from eurydice_core.model.quantities import format_size
 from eurydice_transport_lidi.connection import Connection
 from eurydice_transport_lidi.settings import Settings
@@ -23,6 +25,8 @@ __all__ = ["LidiReceiver"]
 
 SCRATCH_BYTES = 1024 * 1024
 ACCEPT_AGAIN_SECONDS = 1.0
+WAITING_SECONDS = 0.5
+PAUSE_SECONDS = 0.1
 
 
 class LidiReceiver(PacketReceiver):
@@ -35,11 +39,14 @@ class LidiReceiver(PacketReceiver):
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        self._counters: Counter[str] = Counter(packets=0, bytes=0, dropped=0, empty=0)
+        self._counters: Counter[str] = Counter(packets=0, bytes=0, dropped=0, empty=0, refused=0)
+        self._lines = LineLimit(clock=clock)
         self._ready: deque[bytearray] = deque()
         self._arrived = threading.Condition()
         self._connections: set[Connection] = set()
         self._accept_again_at = 0.0
+        self._replace_again_at = 0.0
+        """When a waiting connection may next take the place of a slow one."""
         self._closing = False
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._listener = _listen(settings.packet_receiver_host, settings.packet_receiver_port)
@@ -61,7 +68,7 @@ class LidiReceiver(PacketReceiver):
         return packet
 
     def counters(self) -> Mapping[str, int]:
-        """Return what came whole, what was `dropped`, and connections that brought nothing."""
+        """Return what came whole, what was `dropped`, `empty` connections and `refused` ones."""
         return dict(self._counters)
 
     def close(self) -> None:
@@ -85,8 +92,10 @@ class LidiReceiver(PacketReceiver):
         while not self._closing:
             try:
                 self._step()
-            except Exception:  # one bad connection must not end the link
-                logger.exception("unexpected failure in the lidi receiver; going on")
+            except Exception as error:  # one bad connection must not end the link
+                if self._lines.admit("failure"):
+                    logger.opt(exception=error).error("failure in the lidi receiver; going on")
+                time.sleep(PAUSE_SECONDS)  # what fails at once would fail for ever
 
     def _step(self) -> None:
         self._listen_while_there_is_room()
@@ -98,38 +107,68 @@ class LidiReceiver(PacketReceiver):
             else:
                 self._read(key.data)
         self._expire()
+        for kind, count in self._lines.withheld():
+            logger.warning(
+                "{} more times in the lidi receiver since the last line: {}", count, kind
+            )
 
     def _listen_while_there_is_room(self) -> None:
-        held = len(self._connections) + len(self._ready)
-        wanted = (
-            held < self._settings.receiver_buffer_max_items
-            and self._clock() >= self._accept_again_at
-        )
+        now = self._clock()
+        may_replace = bool(self._connections) and now >= self._replace_again_at
+        wanted = now >= self._accept_again_at and (self._has_room() or may_replace)
         listening = self._listener in self._selector.get_map()
         if wanted and not listening:
             self._selector.register(self._listener, selectors.EVENT_READ)
         elif listening and not wanted:
             self._selector.unregister(self._listener)
 
+    def _has_room(self) -> bool:
+        held = len(self._connections) + len(self._ready)
+        return held < self._settings.receiver_buffer_max_items
+
+    def _make_room(self) -> bool:
+        """Drop a connection that is too slow for one that waits; tell whether there is room."""
+        now = self._clock()
+        slow = [connection for connection in self._connections if connection.is_slow(now)]
+        if not self._has_room() and slow:
+            slowest = min(slow, key=lambda connection: len(connection.packet))
+            self._drop(slowest, "it is too slow, and another connection waits")
+        return self._has_room()
+
     def _seconds_to_wait(self) -> float | None:
         now = self._clock()
         moments = [connection.deadline for connection in self._connections]
-        if self._accept_again_at > now:
-            moments.append(self._accept_again_at)
+        moments += [at for at in (self._accept_again_at, self._replace_again_at) if at > now]
         return max(0.0, min(moments) - now) if moments else None
 
     def _accept(self) -> None:
+        if not self._make_room():  # looked at again when something ends, or in a moment
+            self._replace_again_at = self._clock() + WAITING_SECONDS
+            return
         try:
-            peer, _ = self._listener.accept()
+            peer, address = self._listener.accept()
         except OSError as error:  # no file descriptors left, or the peer has gone already
-            logger.warning("cannot accept a connection from lidir: {}", error)
+            if self._lines.admit("no connection"):
+                logger.warning("cannot accept a connection from lidir: {}", error)
             self._accept_again_at = self._clock() + ACCEPT_AGAIN_SECONDS
+            return
+        if not self._is_trusted(address[0]):
+            self._counters["refused"] += 1
+            if self._lines.admit("connection refused"):
+                logger.warning("connection from {} refused: not in lidir_networks", address[0])
+            peer.close()
             return
         connection = Connection(
             peer, self._clock(), self._settings.read_timeout, self._settings.packet_timeout
         )
         self._connections.add(connection)
         self._selector.register(peer, selectors.EVENT_READ, connection)
+
+    def _is_trusted(self, host: str) -> bool:
+        networks = self._settings.lidir_networks
+        address = ip_address(host.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return not networks or any(mapped in network for network in networks)
 
     def _read(self, connection: Connection) -> None:
         try:
@@ -162,7 +201,8 @@ class LidiReceiver(PacketReceiver):
     def _drop(self, connection: Connection, reason: str) -> None:
         size = len(connection.packet)
         self._counters["dropped" if size else "empty"] += 1
-        logger.warning("packet from lidir dropped after {} bytes: {}", size, reason)
+        if self._lines.admit(reason):
+            logger.warning("packet from lidir dropped after {} bytes: {}", size, reason)
         self._forget(connection)
 
     def _forget(self, connection: Connection) -> None:

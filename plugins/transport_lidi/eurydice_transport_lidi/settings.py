@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, IPvAnyNetwork
 
 from eurydice_core.hookspecs import PluginSettings
 from eurydice_core.model.quantities import Seconds, Size
@@ -42,6 +42,11 @@ class Settings(PluginSettings):
     )
     packet_receiver_port: int = Field(
         65432, ge=1, le=65535, description="Destination: port to listen on for lidir."
+    )
+    lidir_networks: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="Destination: networks from which lidir may connect, such as"
+        ' `["10.9.8.1/32"]`; others are refused. Empty for all.',
     )
     receiver_buffer_max_items: int = Field(
         4,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
+from loguru import logger
 
 from eurydice_core.interfaces.transport import PacketReceiver
 from eurydice_transport_lidi import LidiTransport, Settings
@@ -71,7 +72,8 @@ def test_connection_without_bytes_is_counted_and_ignored(open_receiver):
     deliver(port, b"")
     deliver(port, b"packet")
     assert receiver.receive(10) == b"packet"
-    assert receiver.counters() == {"packets": 1, "bytes": 6, "dropped": 0, "empty": 1}
+    counted = {"packets": 1, "bytes": 6, "dropped": 0, "empty": 1, "refused": 0}
+    assert receiver.counters() == counted
 
 
 def test_too_long_packet_is_dropped_and_the_next_one_taken(open_receiver):
@@ -147,3 +149,50 @@ def test_ipv6_address_may_be_listened_on(open_receiver):
     with socket.create_connection(("::1", port), timeout=10) as peer:
         peer.sendall(b"packet")
     assert receiver.receive(10) == b"packet"
+
+
+def test_slow_connections_give_way_to_one_that_waits(open_receiver, monkeypatch):
+    monkeypatch.setattr("eurydice_transport_lidi.connection.FIRST_BYTE_SECONDS", 0.02)
+    monkeypatch.setattr("eurydice_transport_lidi.connection.GRACE_SECONDS", 0.02)
+    monkeypatch.setattr("eurydice_transport_lidi.receiver.WAITING_SECONDS", 0.02)
+    receiver, port = open_receiver(receiver_buffer_max_items=2)
+    with ExitStack() as stack:
+        for first in (b"", b"x", b"", b"x", b"", b"x"):
+            stack.enter_context(connect(port)).sendall(first)
+        deliver(port, b"genuine")
+        found = [receiver.receive(10) for _ in range(1)]
+        while b"genuine" not in found:
+            found.append(receiver.receive(10))
+    assert b"genuine" in found
+
+
+def test_connection_from_elsewhere_is_refused(open_receiver):
+    lines = []
+    sink = logger.add(lambda message: lines.append(str(message)), format="{message}")
+    receiver, port = open_receiver(lidir_networks=["192.0.2.0/24"])
+    for _ in range(20):
+        with connect(port) as peer:
+            wait_until_closed(peer)
+    wait_for(receiver, "refused", 20)
+    logger.remove(sink)
+    assert [line for line in lines if "refused" in line] == [
+        "connection from 127.0.0.1 refused: not in lidir_networks\n"
+    ]
+
+
+def test_connection_from_a_named_network_is_taken(open_receiver):
+    receiver, port = open_receiver(lidir_networks=["127.0.0.0/8"])
+    deliver(port, b"packet")
+    assert receiver.receive(10) == b"packet"
+
+
+def test_dropped_packets_cause_one_line_a_minute(open_receiver):
+    lines = []
+    sink = logger.add(lambda message: lines.append(str(message)), format="{message}")
+    receiver, port = open_receiver(max_packet=1)
+    for _ in range(20):
+        with suppress(ConnectionError):
+            deliver(port, b"too long")
+    wait_for(receiver, "dropped", 20)
+    logger.remove(sink)
+    assert sum("dropped" in line for line in lines) == 1

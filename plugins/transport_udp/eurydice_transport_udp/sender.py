@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from loguru import logger
 
@@ -18,8 +19,9 @@ from eurydice_core.interfaces.transport import PacketSender
 from eurydice_core.model.pace import Pace
 from eurydice_transport_udp.authentication import new_instance
 from eurydice_transport_udp.codec import choose_codec
+from eurydice_transport_udp.echo import Echoes
 from eurydice_transport_udp.encoder import CALL_BYTES, PacketEncoder
-from eurydice_transport_udp.layout import MAX_LENGTH
+from eurydice_transport_udp.layout import MAX_LENGTH, Layout
 from eurydice_transport_udp.settings import UDP_OVER_IPV4, UDP_OVER_IPV6, Settings
 from eurydice_transport_udp.sockets import Address, open_sending_socket, segmentation
 from eurydice_transport_udp.wire import Bytes
@@ -28,6 +30,7 @@ __all__ = ["UdpSender", "open_sender"]
 
 MAX_SEGMENTS = 64  # the kernel's limit of datagrams cut from one buffer
 RETRY_SECONDS = 0.001
+GIVE_WAY_SECONDS = 0.001
 PASSING = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ECONNREFUSED}
 NO_SEGMENTATION = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 
@@ -53,11 +56,19 @@ def open_sender(settings: Settings, key: bytes = b"") -> Iterator[UdpSender]:
             settings.repair,
             codec.name,
         )
-        yield UdpSender(sock, address, settings, encoder, Pace(settings.rate))
+        sender = UdpSender(sock, address, settings, encoder, Pace(settings.rate))
+        sender.start()
+        try:
+            yield sender
+        finally:
+            sender.close()
 
 
 class UdpSender(PacketSender):
-    """Sends without ever hearing anything."""
+    """Sends without ever hearing anything.
+
+    A thread sends echoes while the link is idle; it gives way to packets.
+    """
 
     def __init__(
         self,
@@ -75,7 +86,25 @@ class UdpSender(PacketSender):
         self._overhead = UDP_OVER_IPV6 if sock.family == socket.AF_INET6 else UDP_OVER_IPV4
         self._number = 0
         self._kernel_cuts = True
-        self._counts = Counter(packets=0, bytes=0, datagrams=0, wire_bytes=0, waits=0, failed=0)
+        self._echoes = Echoes()
+        self._link = threading.Condition()
+        self._packets_waiting = 0
+        self._closing = False
+        self._thread = threading.Thread(target=self._echo, name="udp-echoes", daemon=True)
+        names = ("packets", "bytes", "datagrams", "echoes", "wire_bytes", "waits", "failed")
+        self._counts = Counter(dict.fromkeys(names, 0))
+
+    def start(self) -> None:
+        """Begin to send echoes."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send the echoes that are still waiting, each once, and end the thread."""
+        with self._link:
+            self._closing = True
+            self._link.notify()
+        self._thread.join()
+        self._send_echoes(self._echoes.take_due(at_once=True))
 
     def send(self, packet: Buffer) -> None:
         """Return once the kernel has taken the last datagram."""
@@ -88,18 +117,50 @@ class UdpSender(PacketSender):
         # A number is never used twice: datagrams of a broken attempt must not mix with another's.
         layout = self._encoder.layout(self._number, length)
         self._number = (self._number + 1) & MAX_LENGTH
-        try:
-            for datagrams in self._encoder.datagrams(layout, packet):
-                self._send_paced(datagrams)
-        except LinkDown:
-            self._counts["failed"] += 1
-            raise
+        self._packets_waiting += 1
+        with self._link:
+            self._packets_waiting -= 1
+            try:
+                self._send_packet(layout, packet)
+            except LinkDown:
+                self._counts["failed"] += 1
+                raise
+            finally:
+                self._link.notify()
         self._counts["packets"] += 1
         self._counts["bytes"] += length
 
     def counters(self) -> Mapping[str, int]:
         """Return packets, bytes, datagrams, and how often a full queue was waited for."""
         return dict(self._counts)
+
+    def _send_packet(self, layout: Layout, packet: Buffer) -> None:
+        self._echoes.begin(layout)
+        for datagrams in self._encoder.datagrams(layout, packet):
+            self._send_paced(datagrams)
+            self._echoes.sent(datagrams)
+
+    def _echo(self) -> None:
+        """Send echoes when they are due, until the sender is closed."""
+        with self._link:
+            while not self._closing:
+                due = self._echoes.next_due()
+                wait = None if due is None else due - time.monotonic()
+                if self._packets_waiting:
+                    wait = GIVE_WAY_SECONDS
+                if wait is None or wait > 0:
+                    self._link.wait(wait)
+                else:
+                    self._send_echoes(self._echoes.take_due())
+
+    def _send_echoes(self, echoes: Iterable[Bytes]) -> None:
+        """Send datagrams again, after packets that wait; the next packet reports errors."""
+        with suppress(LinkDown):
+            for datagrams in echoes:
+                if self._packets_waiting:
+                    self._link.wait(GIVE_WAY_SECONDS)
+                self._send_paced(datagrams)
+                self._counts["echoes"] += len(datagrams)
 
     def _send_paced(self, datagrams: Bytes) -> None:
         size = datagrams.shape[1]
