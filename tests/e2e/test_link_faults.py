@@ -237,7 +237,7 @@ def test_whatever_happens_nothing_wrong_comes_and_the_next_packet_flows(
     assert len(found) + far.counted("lost_packets") <= len(packets)
 
 
-def test_packet_that_cannot_be_repaired_costs_itself_alone(far: FarSide, log: list[str]) -> None:
+def test_packet_that_cannot_be_repaired_costs_itself_alone(far: FarSide) -> None:
     packets = [sealed(500_000, number) for number in range(5)]
     each = len(datagrams_of(packets[0]))
     with link(far, Trace([Incident(2 * each + 50, Fault.LOSE, each // 3)])) as sender:
@@ -245,7 +245,6 @@ def test_packet_that_cannot_be_repaired_costs_itself_alone(far: FarSide, log: li
             sender.send(packet)
     assert far.settled(5) == packets[:2] + packets[3:]
     assert far.counted("lost_packets") == 1
-    assert any("packet 2 of" in line and "lost" in line for line in log)
 
 
 def test_cut_costs_what_was_sent_during_it(far: FarSide) -> None:
