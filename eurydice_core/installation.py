@@ -20,6 +20,7 @@ from eurydice_core.hookspecs import Context
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.leases import Leases, hold_machine
 from eurydice_core.model.states import Side
+from eurydice_core.os_advice import WRITE_ACCESS, advice
 from eurydice_core.plugins import Plugins, discover
 from eurydice_core.private_files import PRIVATE
 from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, TRANSPORT, derive_key
@@ -156,6 +157,6 @@ def _state_dir(settings: Settings) -> Path:
     except OSError as error:
         raise ConfigurationError(
             f"state_dir: cannot make {settings.state_dir} ({error.strerror});"
-            " give the service's user write access or choose another"
+            f" {advice(error, WRITE_ACCESS)}, or choose another"
         ) from error
     return settings.state_dir

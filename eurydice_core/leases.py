@@ -23,6 +23,7 @@ from sqlalchemy import delete
 from eurydice_core.db.engine import Database
 from eurydice_core.db.leases import Lease, drop_leases, live_holders, renew_leases, take_lease
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
+from eurydice_core.os_advice import WRITE_ACCESS, advice
 from eurydice_core.private_files import PRIVATE
 
 __all__ = ["CLEANER", "MACHINE", "Leases", "hold_machine"]
@@ -153,7 +154,7 @@ class Leases:
         except OSError as error:
             raise ConfigurationError(
                 f"state_dir: cannot write {path} ({error.strerror});"
-                " give the service's user write access to it, or choose another"
+                f" {advice(error, WRITE_ACCESS)}, or choose another"
             ) from error
         self._end_the_dead()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from eurydice_core.errors import ConfigurationError
+from eurydice_core.os_advice import WRITE_ACCESS, advice
 from eurydice_core.private_files import PRIVATE, Access
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def configure(
             )
         except OSError as error:
             raise ConfigurationError(
-                f"[log] file: cannot write {file}: {error.strerror}"
+                f"[log] file: cannot write {file}: {error.strerror}; {advice(error, WRITE_ACCESS)}"
             ) from error
     # What libraries say at DEBUG is for them: whole requests and signatures. TRACE has it.
     libraries = numeric(level) if level == "TRACE" else max(logging.INFO, numeric(level))

@@ -21,6 +21,7 @@ from eurydice_core.api.monitoring.tally_files import shared_directory
 from eurydice_core.config import Settings
 from eurydice_core.errors import EurydiceError, ServiceError
 from eurydice_core.installation import open_installation
+from eurydice_core.os_advice import advice, is_shortage
 from eurydice_core.private_files import group_access
 from eurydice_core.service import settle_down
 
@@ -84,8 +85,12 @@ def _free_port(host: str, port: int) -> int:
             return free
     except OSError as error:
         raise ServiceError(
-            f"cannot listen on {_bracketed(host)}:{port}: {error.strerror};"
-            " choose another [api] host or port, or stop what is using it"
+            f"cannot listen on {_bracketed(host)}:{port}: {error.strerror}; "
+            + (
+                advice(error)
+                if is_shortage(error)
+                else "choose another [api] host or port, or stop what is using it"
+            )
         ) from error
 
 

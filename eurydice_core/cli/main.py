@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -166,6 +167,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone; and so that Python does not flush it at exit:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except (MemoryError, OSError, ImportError, RuntimeError) as error:
+        from eurydice_core.cli.shortage import shortage
+
+        reason = shortage(error, sys.argv[1:] if arguments is None else arguments)
+        if reason is None:
+            raise
+        click.echo(f"eurydice: error: {reason}", err=True)
         return 1
 
 

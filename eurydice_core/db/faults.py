@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError
 
 from eurydice_core.errors import DatabaseMisconfigured, DatabaseUnavailable, TransactionConflict
+from eurydice_core.os_advice import FILE_LIMIT, has_descriptors
 
 __all__ = ["SWAPPED", "Fault", "FaultKind", "classify", "to_error"]
 
@@ -125,6 +126,7 @@ SQLITE_CODES: Final[Mapping[int, Fault]] = {
 """Faults by extended result code, or by its primary one, the low byte."""
 
 CONNECT_MESSAGES: Final[Mapping[str, Fault]] = {
+    "Too many open files": Fault(FaultKind.OUTAGE, FILE_LIMIT, is_stale=True),
     "password authentication failed": LOGIN,
     "no password supplied": LOGIN,
     "no pg_hba.conf entry": LOGIN,
@@ -174,6 +176,8 @@ def _classify_sqlite(error: sqlite3.Error) -> Fault:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # from Python's own checks, such as of a closed connection
         return OUTAGE if type(error) is sqlite3.OperationalError else BUG
+    if code & 0xFF == sqlite3.SQLITE_CANTOPEN and not has_descriptors():
+        return Fault(FaultKind.OUTAGE, FILE_LIMIT)
     if code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column")):
         return TABLES
     return SQLITE_CODES.get(code) or SQLITE_CODES.get(code & 0xFF, BUG)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from eurydice_core.errors import DatabaseUnavailable
+from eurydice_core.os_advice import WRITE_ACCESS, advice
 from eurydice_core.private_files import PRIVATE
 
 __all__ = ["file_lock"]
@@ -35,7 +36,9 @@ def file_lock(
     try:
         descriptor = PRIVATE.open_descriptor(path, os.O_CREAT | os.O_RDWR)
     except OSError as error:
-        raise DatabaseUnavailable(f"cannot lock {path}: {error.strerror}") from error
+        raise DatabaseUnavailable(
+            f"cannot lock {path}: {error.strerror}; {advice(error, WRITE_ACCESS)}"
+        ) from error
     try:
         deadline = time.monotonic() + seconds
         is_first = True

@@ -14,6 +14,7 @@ from loguru import logger
 
 from eurydice_core.errors import ServiceError
 from eurydice_core.model.buffer import Buffer
+from eurydice_core.os_advice import WRITE_ACCESS, advice
 from eurydice_core.private_files import PRIVATE
 
 __all__ = ["Spool", "spool_alone"]
@@ -119,6 +120,5 @@ class Spool:
 
 def _unusable(directory: Path, error: OSError) -> ServiceError:
     return ServiceError(
-        f"the spool {directory} cannot be used ({error.strerror});"
-        " give the service's user write access to it"
+        f"the spool {directory} cannot be used ({error.strerror}); {advice(error, WRITE_ACCESS)}"
     )

@@ -12,6 +12,7 @@ from eurydice_core.cli.exposure import exposures
 from eurydice_core.cli.main import Invocation, pass_invocation
 from eurydice_core.cli.run.services import SERVICES, Name, configure_log, run_service
 from eurydice_core.cli.run.signals import stop_on_signals
+from eurydice_core.cli.shortage import shortage
 from eurydice_core.config import Loaded
 from eurydice_core.db.schema import require_migrated
 from eurydice_core.errors import EurydiceError
@@ -41,6 +42,12 @@ def run(invocation: Invocation, service: str | None, supervised: int | None) -> 
         start(invocation, service)
     except EurydiceError as error:
         supervision.report(str(error))
+        raise click.exceptions.Exit(1) from error
+    except (MemoryError, OSError, ImportError, RuntimeError) as error:
+        line = shortage(error, [service or ""])
+        if line is None:
+            raise
+        supervision.report(line)
         raise click.exceptions.Exit(1) from error
 
 

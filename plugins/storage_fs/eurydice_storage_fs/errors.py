@@ -10,24 +10,17 @@ from pathlib import Path
 
 from eurydice_core.errors import StorageError, StorageFull, StorageUnavailable
 from eurydice_core.model.quantities import format_size
+from eurydice_core.os_advice import advice
 
 __all__ = ["disk_errors"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 ADVICE = {
-    errno.EACCES: "give the service's user write access to it",
-    errno.EPERM: "give the service's user write access to it",
-    errno.EROFS: "mount it read-write",
     errno.ENOENT: "is its file system mounted? Restart the service to make it anew",
-    errno.ENOTDIR: "a file is in the place of a directory: move it away",
-    errno.EIO: "the disk fails: look into the kernel's log",
-    errno.EMFILE: "raise the service's limit of open files",
-    errno.ENFILE: "raise fs.file-max",
     errno.EFBIG: "raise the service's limit of file sizes, or take another file system",
-    errno.ESTALE: "mount the network file system again",
 }
-"""What to do, by what is wrong."""
+"""What to do, by what is wrong with this storage alone."""
 
 
 @contextmanager
@@ -46,9 +39,9 @@ def _translated(error: OSError, root: Path, doing: str) -> StorageError:
             " make room, or raise the quota"
         )
     what = (error.strerror or str(error)).lower()
-    advice = ADVICE.get(error.errno or 0)
+    to_do = ADVICE.get(error.errno or 0) or advice(error)
     line = f"cannot {doing} below {root}: {what}"
-    return StorageUnavailable(f"{line}; {advice}" if advice else line)
+    return StorageUnavailable(f"{line}; {to_do}" if to_do else line)
 
 
 def _free(root: Path) -> str:

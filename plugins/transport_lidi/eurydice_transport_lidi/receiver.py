@@ -18,6 +18,7 @@ from eurydice_core.interfaces.storage import Buffer
 from eurydice_core.interfaces.transport import PacketReceiver
 from eurydice_core.model.line_limit import LineLimit
 from eurydice_core.model.quantities import format_size
+from eurydice_core.os_advice import advice, is_shortage
 from eurydice_transport_lidi.connection import Connection
 from eurydice_transport_lidi.settings import Settings
 
@@ -217,9 +218,13 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=128)
     except OSError as error:
         raise TransportError(
-            f"cannot listen for lidir on {host}:{port} ({error.strerror or error}):"
-            " free that port, or change packet_receiver_host and packet_receiver_port in"
-            " [transport]"
+            f"cannot listen for lidir on {host}:{port} ({error.strerror or error}): "
+            + (
+                advice(error)
+                if is_shortage(error)
+                else "free that port, or change packet_receiver_host and packet_receiver_port in"
+                " [transport]"
+            )
         ) from error
     listener.setblocking(False)
     return listener

@@ -142,7 +142,10 @@ def main() -> None:
         os.nice(NICENESS)
     arguments = sys.argv[1:]
     data_fd, control_fd, arena_fd, slots, max_packet, packets, size, one = map(int, arguments[:8])
-    arena = Arena(arena_fd, slots, max_packet)
+    try:
+        arena = Arena(arena_fd, slots, max_packet)
+    except (OSError, MemoryError) as error:
+        sys.exit(f"too little memory for the packets that arrive: {error}")
     with socket.socket(fileno=data_fd) as data, socket.socket(fileno=control_fd) as control:
         assembler = Assembler(
             arena,

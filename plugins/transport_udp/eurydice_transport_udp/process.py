@@ -10,6 +10,7 @@ import sys
 from contextlib import ExitStack
 
 from eurydice_core.errors import TransportError
+from eurydice_core.model.quantities import format_size
 from eurydice_core.private_files import PRIVATE
 from eurydice_transport_udp.arena import Arena
 from eurydice_transport_udp.assembly import OPEN_PACKETS, Event, EventKind
@@ -23,6 +24,19 @@ START_SECONDS = 60.0
 
 class CollectorEnded(Exception):
     """The collecting process is gone, with what it had in hand."""
+
+
+def _shared_memory(fd: int, slots: int, settings: Settings) -> Arena:
+    try:
+        return Arena(fd, slots, settings.max_packet)
+    except (OSError, MemoryError) as error:
+        size = format_size(Arena.size(slots, settings.max_packet))
+        raise TransportError(
+            f"too little memory for the packets that arrive: {size} of address space for"
+            f" {slots} packets of {format_size(settings.max_packet)}; lower [transport]"
+            " buffer_packets or max_packet, or raise the limit (ulimit -v, or MemoryMax= of the"
+            " service)"
+        ) from error
 
 
 class CollectorProcess:
@@ -80,7 +94,7 @@ class CollectorProcess:
         fd = os.memfd_create("eurydice-packets")
         try:
             os.fchmod(fd, PRIVATE.file_mode)  # shown in /proc of both processes
-            self.arena = Arena(fd, slots, settings.max_packet)
+            self.arena = _shared_memory(fd, slots, settings)
             self._closing.callback(self.arena.close)
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._closing.callback(self._control.close)
@@ -115,7 +129,8 @@ class CollectorProcess:
         if event is None or event.kind is not EventKind.STARTED:
             raise TransportError(
                 "the collecting process of the link did not start: its error is above;"
-                f" check that {sys.executable} can import eurydice_transport_udp"
+                f" check that {sys.executable} can import eurydice_transport_udp, and that there"
+                " is memory for [transport] buffer_packets of max_packet"
             )
 
     def _end(self) -> None:

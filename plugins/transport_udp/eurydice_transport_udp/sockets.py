@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from loguru import logger
 
 from eurydice_core.errors import TransportError
+from eurydice_core.os_advice import FILE_LIMIT
 from eurydice_transport_udp.settings import Settings
 
 __all__ = [
@@ -167,6 +168,7 @@ def cannot_listen(settings: Settings, error: OSError) -> TransportError:
     where = f"{settings.bind}:{settings.port}"
     reason = os.strerror(error.errno or 0).lower()
     advice = {
+        errno.EMFILE: FILE_LIMIT,
         errno.EADDRINUSE: "stop the other receiver, or set another [transport] port on both sides",
         errno.EADDRNOTAVAIL: "set [transport] bind to an address of this machine",
         errno.EACCES: "set [transport] port to 1024 or more on both sides",
