@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -186,6 +189,14 @@ def write_private(path: Path, text: str) -> None:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
 
+def command_line(config: Path, command: str) -> str:
+    """Return a command as a shell takes it, with the program that runs now if PATH has it not."""
+    own = Path(sys.argv[0]).absolute()
+    is_elsewhere = own.name == "eurydice" and shutil.which("eurydice") is None
+    program = str(own) if is_elsewhere else "eurydice"
+    return f"{shlex.quote(program)} --config {shlex.quote(str(config))} {command}"
+
+
 def announce(side: str, config: Path, shared: Path | None) -> None:
     """Say what to do next."""
     if shared is not None:
@@ -193,6 +204,13 @@ def announce(side: str, config: Path, shared: Path | None) -> None:
         click.echo(f"wrote {shared}: carry it to the other machine, and there run")
         click.echo(f"  eurydice init {other} --link-secret-file {shared.name}")
         click.echo("then delete it: both configurations hold the secret")
+        if side == Side.DESTINATION:
+            click.echo(
+                "eurydice: warning: this made a new link secret; if the origin has one already, the"
+                " two sides will not understand each other: take that one, with --force and"
+                " --link-secret-file",
+                err=True,
+            )
     click.echo("next, on this machine:")
-    for command in ("config check", "migrate", "run"):
-        click.echo(f"  eurydice --config {config} {command}")
+    for command in ("config check", "migrate", "user add NAME", "run"):
+        click.echo(f"  {command_line(config, command)}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,8 @@ EXTRAS = {
 }
 """Package that may be missing -> the extra of eurydice-core that brings it."""
 
+ADVISED = re.compile(r"(?<=')eurydice(?= (?:config|history|maintenance|migrate|repair|run|user)\b)")
+"""The program's name in a command that a message tells to run with this configuration."""
 INTERRUPTED = 130  # what a shell reports of a process that ended by Ctrl-C
 
 COMMANDS = {
@@ -112,6 +116,16 @@ class LazyGroup(click.Group):
             raise TypeError(f"{module}:{name} is no command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand; of an unknown one, suggest the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand:
+            names = self.list_commands(ctx)
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=names, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the subcommands without importing them."""
         with formatter.section("Commands"):
@@ -146,8 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return exit_code(eurydice.main(arguments, prog_name="eurydice", standalone_mode=False))
     except EurydiceError as error:
+        given = sys.argv[1:] if arguments is None else arguments
         for line in str(error).splitlines():
-            click.echo(f"eurydice: error: {line}", err=True)
+            click.echo(f"eurydice: error: {with_config(line, given)}", err=True)
         return 1
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
@@ -176,6 +191,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         click.echo(f"eurydice: error: {reason}", err=True)
         return 1
+
+
+def with_config(line: str, arguments: Sequence[str]) -> str:
+    """Repeat the `--config` that was given in the commands that a message tells to run."""
+    for index, word in enumerate(arguments):
+        name, _, value = word.partition("=")
+        if name == "--config":
+            file = value or next(iter(arguments[index + 1 :]), "")
+            option = f"eurydice --config {shlex.quote(file)}"
+            return option.join(ADVISED.split(line))
+    return line
 
 
 def exit_code(result: Any) -> int:

@@ -15,6 +15,13 @@ __all__ = ["CONFIG_VARIABLE", "find_file", "read_file"]
 
 CONFIG_VARIABLE = "EURYDICE_CONFIG"
 SEARCHED = (Path("eurydice.toml"), Path("/etc/eurydice/eurydice.toml"))
+UNCLOSED = (
+    "Illegal character '\\n'",
+    "Illegal character '\\r'",
+    "Unterminated string",
+    'Expected "\'"',
+)
+"""What tomllib says of a text without its second quote."""
 POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -52,6 +59,8 @@ def parse(path: Path) -> dict[str, Any]:
         found = POSITION.search(str(error))
         line, column = (found[1], found[2]) if found and found[1] else end_of(text)
         reason = POSITION.sub("", str(error))
+        if reason.startswith(UNCLOSED):
+            reason = "a text is not closed: its quote is missing at the end"
         raise ConfigurationError(f"{path}:{line}:{column}: {reason}") from error
 
 
