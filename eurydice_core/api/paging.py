@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import QueryParams
 
 from eurydice_core.config import ApiSettings
-from eurydice_core.db.paging import Ends, Keyset, Position
+from eurydice_core.db.paging import Ends, Keyset, Matches, Position
 from eurydice_core.errors import Gone, InvalidRequest, NotFound
 
 __all__ = ["Page", "PageRequest", "PageTokens", "View", "fetch_page", "read_page_request"]
@@ -169,15 +169,16 @@ def fetch_page(connection: Connection, keyset: Keyset, wanted: PageRequest) -> P
         NotFound: the list has no such page.
         Gone: the page was there, and everything on it was removed.
     """
-    ends = keyset.ends(connection)
+    listing = keyset.narrowed(connection)
+    ends = listing.ends(connection)
     view = wanted.view
     if view is None:
         if ends is None:
             return _empty()
-        view = _opened(connection, keyset, ends, wanted.query)
+        view = _opened(connection, listing, ends, wanted.query)
     elif ends is not None and ends.oldest != view.oldest:  # something was removed at the end
-        view = replace(view, oldest=ends.oldest, count=keyset.count(connection, ends, view.head))
-    rows = _rows(connection, keyset, view, wanted)
+        view = replace(view, oldest=ends.oldest, count=listing.count(connection, ends, view.head))
+    rows = _rows(connection, listing, view, wanted)
     if not rows:
         if wanted.by_delta:
             raise NotFound("the list has no such page")
@@ -208,7 +209,7 @@ def _empty() -> Page:
     )
 
 
-def _opened(connection: Connection, keyset: Keyset, ends: Ends, query: bytes) -> View:
+def _opened(connection: Connection, keyset: Keyset | Matches, ends: Ends, query: bytes) -> View:
     return View(
         head=ends.newest,
         oldest=ends.oldest,
@@ -221,7 +222,9 @@ def _opened(connection: Connection, keyset: Keyset, ends: Ends, query: bytes) ->
     )
 
 
-def _rows(connection: Connection, keyset: Keyset, view: View, wanted: PageRequest) -> Sequence[Any]:
+def _rows(
+    connection: Connection, keyset: Keyset | Matches, view: View, wanted: PageRequest
+) -> Sequence[Any]:
     size, step = wanted.size, wanted.step
     if step == 0:
         return keyset.at(connection, view.first, skip=0, limit=size)

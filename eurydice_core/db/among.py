@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, select
+from sqlalchemy import ARRAY, Column, ColumnElement, Connection, any_, bindparam, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 __all__ = ["among"]
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 def among(
-    session: Session, column: InstrumentedAttribute[T], values: Iterable[T]
+    session: Session | Connection, column: InstrumentedAttribute[T] | Column[T], values: Iterable[T]
 ) -> ColumnElement[bool]:
     """Return what is true where `column` has one of the values."""
-    dialect = session.get_bind().dialect
+    dialect = session.get_bind().dialect if isinstance(session, Session) else session.dialect
     if dialect.name == "postgresql":
         everything = bindparam(None, list(values), type_=ARRAY(column.type))
         return column == any_(everything)

@@ -1,9 +1,10 @@
-"""What keeps long lists fast: counters, since counting a million takes a second, and indexes.
+# ruff: noqa: S608 (the statements have the names of our own tables in them)
+"""Counters and indexes for long lists, since counting a million rows takes a second.
 
-Triggers count whatever adds or removes rows. They are not in the migrations, nor are the
-indexes in the order of lists: alembic knows neither those nor, on SQLite, descending ones.
-On PostgreSQL each connection counts in a row
-of its own, so that nobody who adds to the same list waits for another's transaction.
+Triggers count the rows of each owner and state, whichever statement changes them. They are not in
+the migrations, nor are the indexes in the order of lists: alembic knows neither those nor, on
+SQLite, descending ones. On PostgreSQL each connection counts in a row of its own, so that
+nobody who adds to the same list waits for another's transaction.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import uuid
 from sqlalchemy import BigInteger, ForeignKey, LargeBinary, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from eurydice_core.db.tables import Base
-from eurydice_core.model.states import Side
+from eurydice_core.db.names import install_names
+from eurydice_core.db.tables import Base, text_enum
+from eurydice_core.model.states import IncomingState, OutgoingState, Side
 
 __all__ = ["LIST_INDEXES", "IncomingCount", "OutgoingCount", "install_lists"]
 
@@ -22,19 +24,20 @@ SHARDS = 64  # rows of one list at most
 
 
 class OutgoingCount(Base):
-    """A part of how many transferables a user has at the origin."""
+    """A part of how many transferables of one state a user has at the origin."""
 
     __tablename__ = "outgoing_counts"
 
     user_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
+    state: Mapped[OutgoingState] = mapped_column(text_enum(OutgoingState), primary_key=True)
     shard: Mapped[int] = mapped_column(primary_key=True)
     total: Mapped[int] = mapped_column(BigInteger)
 
 
 class IncomingCount(Base):
-    """A part of how many transferables a profile has at the destination."""
+    """A part of how many transferables of one state a profile has at the destination."""
 
     __tablename__ = "incoming_counts"
 
@@ -43,11 +46,12 @@ class IncomingCount(Base):
         ForeignKey("origin_profiles.profile", ondelete="CASCADE"),
         primary_key=True,
     )
+    state: Mapped[IncomingState] = mapped_column(text_enum(IncomingState), primary_key=True)
     shard: Mapped[int] = mapped_column(primary_key=True)
     total: Mapped[int] = mapped_column(BigInteger)
 
 
-KINDS = ("list", "list_by_state")
+KINDS = ("list", "list_by_state", "names")
 NAMES = {
     Side.ORIGIN: {"rows": "outgoing_transferables", "counts": "outgoing_counts", "of": "user_id"},
     Side.DESTINATION: {
@@ -59,49 +63,74 @@ NAMES = {
 SQLITE = (
     "DROP TRIGGER IF EXISTS {counts}_added",
     """CREATE TRIGGER {counts}_added AFTER INSERT ON {rows} BEGIN
-        INSERT INTO {counts} ({of}, shard, total) VALUES (NEW.{of}, 0, 1)
-        ON CONFLICT ({of}, shard) DO UPDATE SET total = total + 1;
+        INSERT INTO {counts} ({of}, state, shard, total) VALUES (NEW.{of}, NEW.state, 0, 1)
+        ON CONFLICT ({of}, state, shard) DO UPDATE SET total = total + 1;
+    END""",
+    "DROP TRIGGER IF EXISTS {counts}_changed",
+    """CREATE TRIGGER {counts}_changed AFTER UPDATE OF state ON {rows}
+    WHEN OLD.state != NEW.state BEGIN
+        UPDATE {counts} SET total = total - 1
+        WHERE {of} = OLD.{of} AND state = OLD.state AND shard = 0;
+        INSERT INTO {counts} ({of}, state, shard, total) VALUES (NEW.{of}, NEW.state, 0, 1)
+        ON CONFLICT ({of}, state, shard) DO UPDATE SET total = total + 1;
     END""",
     "DROP TRIGGER IF EXISTS {counts}_removed",
     """CREATE TRIGGER {counts}_removed AFTER DELETE ON {rows} BEGIN
-        UPDATE {counts} SET total = total - 1 WHERE {of} = OLD.{of} AND shard = 0;
+        UPDATE {counts} SET total = total - 1
+        WHERE {of} = OLD.{of} AND state = OLD.state AND shard = 0;
     END""",
 )
-POSTGRESQL = (
-    # In order, so that two of these never wait for each other in a circle.
-    """CREATE OR REPLACE FUNCTION {counts}_change() RETURNS trigger LANGUAGE plpgsql AS $$
+EVENTS = {"added": "INSERT", "changed": "UPDATE", "removed": "DELETE"}
+ADDED = "SELECT {of}, state, 1 AS number FROM added"
+REMOVED = "SELECT {of}, state, -1 AS number FROM removed"
+NEW, OLD = "NEW TABLE AS added", "OLD TABLE AS removed"
+# Only a transition table that the trigger names may be read, so each event has a function of
+# its own. Rows are counted in order, so that two transactions never wait for each other.
+POSTGRESQL = tuple(
+    statement
+    for event, tables, changes in (
+        ("added", NEW, ADDED),
+        ("changed", f"{NEW} {OLD}", f"{ADDED} UNION ALL {REMOVED}"),
+        ("removed", OLD, REMOVED),
+    )
+    for statement in (
+        f"""CREATE OR REPLACE FUNCTION {{counts}}_{event}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO {counts} AS known ({of}, shard, total)
-        SELECT {of}, pg_backend_pid() % {shards},
-            CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
-        FROM changed GROUP BY {of} ORDER BY {of}
-        ON CONFLICT ({of}, shard) DO UPDATE SET total = known.total + excluded.total;
+        INSERT INTO {{counts}} AS known ({{of}}, state, shard, total)
+        SELECT {{of}}, state, pg_backend_pid() % {{shards}}, sum(number)
+        FROM ({changes}) AS change GROUP BY {{of}}, state HAVING sum(number) <> 0
+        ORDER BY {{of}}, state
+        ON CONFLICT ({{of}}, state, shard) DO UPDATE SET total = known.total + excluded.total;
         RETURN NULL;
     END $$""",
-    "DROP TRIGGER IF EXISTS {counts}_added ON {rows}",
-    """CREATE TRIGGER {counts}_added AFTER INSERT ON {rows}
-        REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {counts}_change()""",
-    "DROP TRIGGER IF EXISTS {counts}_removed ON {rows}",
-    """CREATE TRIGGER {counts}_removed AFTER DELETE ON {rows}
-        REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {counts}_change()""",
+        f"DROP TRIGGER IF EXISTS {{counts}}_{event} ON {{rows}}",
+        f"""CREATE TRIGGER {{counts}}_{event} AFTER {EVENTS[event]} ON {{rows}}
+        REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION {{counts}}_{event}()""",
+    )
 )
-INDEXES = (
-    """CREATE INDEX IF NOT EXISTS ix_{rows}_list ON {rows} ({of}, created_at DESC, id)""",
-    """CREATE INDEX IF NOT EXISTS ix_{rows}_list_by_state
-        ON {rows} ({of}, state, created_at DESC, id)""",
-)
+# The folded name is in the index for searches of one or two characters, which read all names.
+INDEXES = {
+    "sqlite": """CREATE INDEX IF NOT EXISTS ix_{rows}_list
+        ON {rows} ({of}, created_at DESC, id, folded_name)""",
+    "postgresql": """CREATE INDEX IF NOT EXISTS ix_{rows}_list
+        ON {rows} ({of}, created_at DESC, id) INCLUDE (folded_name)""",
+}
+BY_STATE = """CREATE INDEX IF NOT EXISTS ix_{rows}_list_by_state
+    ON {rows} ({of}, state, created_at DESC, id)"""
 LIST_INDEXES = [f"ix_{names['rows']}_{of}" for names in NAMES.values() for of in KINDS]
-FIRST_COUNT = """INSERT INTO {counts} ({of}, shard, total)
-    SELECT {of}, 0, count(*) FROM {rows} WHERE NOT EXISTS (SELECT 1 FROM {counts}) GROUP BY {of}"""
+FIRST_COUNT = """INSERT INTO {counts} ({of}, state, shard, total)
+    SELECT {of}, state, 0, count(*) FROM {rows} WHERE NOT EXISTS (SELECT 1 FROM {counts})
+    GROUP BY {of}, state"""
 
 
 def install_lists(session: Session, side: Side) -> None:
-    """Have the database count from now on, and keep lists in order.
+    """Have the database count rows from now on, and keep lists in order.
 
-    What is there already is counted once.
+    Rows that exist already are counted once.
     """
     names = {**NAMES[side], "shards": SHARDS}
-    is_postgresql = session.get_bind().dialect.name == "postgresql"
-    for statement in (*INDEXES, *(POSTGRESQL if is_postgresql else SQLITE)):
+    dialect = session.get_bind().dialect.name
+    triggers = POSTGRESQL if dialect == "postgresql" else SQLITE
+    for statement in (INDEXES[dialect], BY_STATE, *triggers, FIRST_COUNT):
         session.execute(text(statement.format(**names)))
-    session.execute(text(FIRST_COUNT.format(**names)))
+    install_names(session, NAMES[side]["rows"])

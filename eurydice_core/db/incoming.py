@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from eurydice_core.db.names import folded_name
 from eurydice_core.db.tables import Base, User, json_map, text_enum
 from eurydice_core.model.states import IncomingState
 
@@ -52,6 +53,8 @@ class IncomingTransferable(Base):
     received_at: Mapped[datetime]
     """When the last of its data came."""
     name: Mapped[str] = mapped_column(String(255), default="")
+    folded_name: Mapped[str] = folded_name()
+    """The name as searches compare it."""
     user_provided_meta: Mapped[dict[str, str]] = json_map()
     piece_size: Mapped[int] = mapped_column(BigInteger, default=0)
     size: Mapped[int | None] = mapped_column(BigInteger)
@@ -77,6 +80,7 @@ class IncomingTransferable(Base):
         Index(None, "created_at", "id"),
         Index(None, "profile", "sha1"),
         Index(None, "state", "finished_at"),
+        Index("ix_incoming_transferables_finished", "profile", "finished_at", "created_at", "id"),
         Index(
             "ix_incoming_transferables_purge",
             "id",

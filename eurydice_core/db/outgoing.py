@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from eurydice_core.db.names import folded_name
 from eurydice_core.db.tables import Base, User, json_map, text_enum
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 
@@ -28,6 +29,10 @@ __all__ = [
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
+WHOLE_SQL = "submission_succeeded_at IS NOT NULL AND size = bytes_transferred"
+"""Transferables of which every byte was sent."""
+
+
 def range_key(transferable_id: uuid.UUID, offset: int) -> str:
     """Return where the storage keeps a range's bytes."""
     return f"ranges/{transferable_id}/{offset}"
@@ -42,6 +47,8 @@ class OutgoingTransferable(Base):
     user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
     created_at: Mapped[datetime]
     name: Mapped[str] = mapped_column(String(255), default="")
+    folded_name: Mapped[str] = folded_name()
+    """The name as searches compare it."""
     user_provided_meta: Mapped[dict[str, str]] = json_map()
     piece_size: Mapped[int] = mapped_column(BigInteger)
     size: Mapped[int | None] = mapped_column(BigInteger)
@@ -73,6 +80,22 @@ class OutgoingTransferable(Base):
         Index(None, "created_at", "id"),
         Index(None, "user_id", "sha1"),
         Index(None, "state", "state_changed_at"),
+        Index(
+            "ix_outgoing_transferables_submitted",
+            "user_id",
+            "submission_succeeded_at",
+            "created_at",
+            "id",
+        ),
+        Index(
+            "ix_outgoing_transferables_finished",
+            "user_id",
+            "last_range_finished_at",
+            "created_at",
+            "id",
+            postgresql_where=text(WHOLE_SQL),
+            sqlite_where=text(WHOLE_SQL),
+        ),
         Index(
             "ix_outgoing_transferables_uploads",
             "received_at",

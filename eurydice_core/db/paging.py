@@ -7,9 +7,10 @@ anywhere never make a page repeat or skip another row.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
@@ -29,13 +30,19 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.sql.util import ClauseAdapter
 
+from eurydice_core.db.among import among
 from eurydice_core.db.tables import Base, UtcDateTime
 
-__all__ = ["Ends", "Keyset", "KeysetQueries", "Position", "within"]
+__all__ = ["Ends", "Finder", "Keyset", "KeysetQueries", "Matches", "Position", "Values", "within"]
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Order = tuple[Any, ...]  # what `order_by` takes
 SKIP: Final = bindparam("skip", type_=Integer)
+Values = Mapping[str, object]
+Finder = Callable[[Connection, Values], Sequence[uuid.UUID] | None]
+"""Returns the ids of rows among which a list's rows are, None if they are too many."""
 LIMIT: Final = bindparam("limit", type_=Integer)
 AT: Final = bindparam("place_at", type_=UtcDateTime)
 ID: Final = bindparam("place_id", type_=Uuid)
@@ -53,11 +60,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The first and the last position of a list, and how many there are where that is known."""
+    """The first and the last position of a list, and how many there are."""
 
     newest: Position
     oldest: Position
-    total: int | None
+    total: int
 
 
 def within(
@@ -88,6 +95,7 @@ class KeysetQueries:
         columns: Sequence[str],
         conditions: Sequence[ColumnElement[bool]],
         total: Select[int] | None = None,
+        finders: Sequence[Finder] = (),
     ) -> None:
         """Prepare to read these columns.
 
@@ -95,12 +103,14 @@ class KeysetQueries:
             table: whose rows.
             columns: by name; `created_at` and `id` among them.
             conditions: that the rows meet.
-            total: counts those rows, if something knows how many there are.
+            total: counts those rows, if a counter knows how many there are.
+            finders: find the rows by an index of another order, where they are few.
         """
         self._table: Table = table.__table__  # type: ignore[assignment]
         self._columns = [self._table.c[name] for name in columns]
         self._conditions = conditions
         self._total = total
+        self.finders = finders
         self._created_at = self._table.c.created_at
         self._id = self._table.c.id
         self._downwards: Order = (desc(self._created_at), asc(self._id))
@@ -110,22 +120,29 @@ class KeysetQueries:
     def ends(self) -> Select[Any]:
         """Select both ends and the total, all of one moment."""
         newest, oldest = self._end(self._downwards), self._end(self._upwards)
-        total = self._total.scalar_subquery() if self._total is not None else None
+        counted = select(func.count()).select_from(self._table).where(*self._conditions)
+        total = (counted if self._total is None else self._total).scalar_subquery()
         both = newest.join(oldest, true())
-        columns = [*newest.c, *oldest.c, *([total] if total is not None else [])]
-        return select(*columns).select_from(both)
+        return select(*newest.c, *oldest.c, total).select_from(both)
 
     @cached_property
-    def count(self) -> Select[int]:
-        """Count the rows from the head on."""
-        query = select(func.count()).select_from(self._table)
-        return query.where(*self._conditions, self._from(HEAD_AT, HEAD_ID))
-
-    @cached_property
-    def count_newer(self) -> Select[int]:
+    def count_newer(self) -> Select[Any]:
         """Count the rows before the head."""
         query = select(func.count()).select_from(self._table)
         return query.where(*self._conditions, self._before(HEAD_AT, HEAD_ID))
+
+    def positions(self, connection: Connection, ids: Sequence[uuid.UUID]) -> Select[Any]:
+        """Select the positions of the rows of this list among some ids."""
+        # The limit keeps a database from looking for the rows in another way.
+        looked_at = select(self._table).where(among(connection, self._id, ids)).limit(len(ids))
+        inner = looked_at.subquery()
+        moved = ClauseAdapter(inner)
+        conditions = [moved.traverse(condition) for condition in self._conditions]
+        return select(inner.c.created_at, inner.c.id).where(*conditions)
+
+    def rows(self, connection: Connection, ids: Sequence[uuid.UUID]) -> Select[Any]:
+        """Select the rows of some ids."""
+        return select(*self._columns).where(among(connection, self._id, ids))
 
     @cached_property
     def at(self) -> Select[Any]:
@@ -173,21 +190,26 @@ class Keyset:
         self._queries = queries
         self._values = dict(values or {})
 
+    def narrowed(self, connection: Connection) -> Keyset | Matches:
+        """Return the same list as its rows, where an index finds them and they are few."""
+        for finder in self._queries.finders:
+            found = finder(connection, self._values)
+            if found is not None:
+                return Matches.read(connection, self._queries, self._values, found)
+        return self
+
     def ends(self, connection: Connection) -> Ends | None:
         """Return both ends, None if there are no rows."""
         row: Any = connection.execute(self._queries.ends, self._values).first()
         if row is None:
             return None
-        total = int(row[4] or 0) if len(row) > 4 else None
-        return Ends(Position(row[0], row[1]), Position(row[2], row[3]), total)
+        return Ends(Position(row[0], row[1]), Position(row[2], row[3]), int(row[4] or 0))
 
     def count(self, connection: Connection, ends: Ends, head: Position) -> int:
         """Return how many rows there are from `head` on."""
-        values = {**self._values, "head_at": head.created_at, "head_id": head.id}
-        if ends.total is None:
-            return connection.scalar(self._queries.count, values) or 0
         if head == ends.newest:
             return ends.total
+        values = {**self._values, "head_at": head.created_at, "head_id": head.id}
         return ends.total - (connection.scalar(self._queries.count_newer, values) or 0)
 
     def at(
@@ -227,3 +249,70 @@ class Keyset:
             "limit": limit,
         }
         return connection.execute(query, values).all()
+
+
+class Matches:
+    """The rows of a list that an index found: few enough to be sorted here."""
+
+    def __init__(self, queries: KeysetQueries, places: Sequence[Position]) -> None:
+        """Use these positions, in the order of the list."""
+        self._queries = queries
+        self._places = places
+        self._keys = [_key(place) for place in places]
+
+    @classmethod
+    def read(
+        cls,
+        connection: Connection,
+        queries: KeysetQueries,
+        values: Values,
+        ids: Sequence[uuid.UUID],
+    ) -> Matches:
+        """Return the rows of a list among some ids."""
+        found: Any = connection.execute(queries.positions(connection, ids), values) if ids else []
+        return cls(queries, sorted((Position(at, id) for at, id in found), key=_key))
+
+    def narrowed(self, _connection: Connection) -> Matches:
+        """Return the list itself."""
+        return self
+
+    def ends(self, _connection: Connection) -> Ends | None:
+        """Return both ends, None if there are no rows."""
+        if not self._places:
+            return None
+        return Ends(self._places[0], self._places[-1], len(self._places))
+
+    def count(self, _connection: Connection, _ends: Ends, head: Position) -> int:
+        """Return how many rows there are from `head` on."""
+        return len(self._places) - bisect_left(self._keys, _key(head))
+
+    def at(
+        self, connection: Connection, first: Position, *, skip: int, limit: int
+    ) -> Sequence[Any]:
+        """Return rows from `first` on, itself included."""
+        return self._rows(connection, bisect_left(self._keys, _key(first)) + skip, limit)
+
+    def after(
+        self, connection: Connection, last: Position, *, skip: int, limit: int
+    ) -> Sequence[Any]:
+        """Return rows that follow `last`."""
+        return self._rows(connection, bisect_right(self._keys, _key(last)) + skip, limit)
+
+    def before(
+        self, connection: Connection, first: Position, *, head: Position, skip: int, limit: int
+    ) -> Sequence[Any]:
+        """Return the rows that lead up to `first`, none of them newer than `head`."""
+        begin = bisect_left(self._keys, _key(head))
+        stop = bisect_left(self._keys, _key(first)) - skip
+        return self._rows(connection, max(begin, stop - limit), max(0, min(limit, stop - begin)))
+
+    def _rows(self, connection: Connection, begin: int, limit: int) -> Sequence[Any]:
+        ids = [place.id for place in self._places[begin : begin + limit]]
+        if not ids:
+            return []
+        rows: Any = connection.execute(self._queries.rows(connection, ids)).all()
+        return sorted(rows, key=lambda row: _key(Position(row.created_at, row.id)))
+
+
+def _key(place: Position) -> tuple[timedelta, uuid.UUID]:
+    return EPOCH - place.created_at, place.id

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from eurydice_core.db.names import contains, fold
 from eurydice_core.db.paging import Position, within
 from eurydice_core.db.tables import Base
 from eurydice_core.errors import InvalidRequest
@@ -118,7 +119,7 @@ def search_for(
         states = []
 
     def others(seen: Any) -> Conditions:
-        name = [seen.name.icontains(text, autoescape=True)] if text else []
+        name = [contains(seen.folded_name, fold(text))] if text else []
         return [*name, *([seen.state.in_(states)] if states else [])]
 
     return Search(

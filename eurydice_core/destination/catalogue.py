@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.counts import IncomingCount
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, get_time
+from eurydice_core.db.finders import by_index, by_name
 from eurydice_core.db.incoming import IncomingTransferable, file_key
-from eurydice_core.db.paging import Keyset, KeysetQueries, within
+from eurydice_core.db.names import contains, fold
+from eurydice_core.db.paging import Finder, Keyset, KeysetQueries, within
 from eurydice_core.errors import NotFound
 from eurydice_core.model.states import IncomingState
 from eurydice_core.model.transferable import Incoming
@@ -35,7 +37,7 @@ class Filter:
     finished_before: datetime | None = None
     states: Sequence[IncomingState] = ()
     name: str = ""
-    """Part of the name, in any case."""
+    """Part of the name, in any case and Unicode form."""
     sha1: bytes | None = None
 
 
@@ -60,8 +62,14 @@ ALL = KeysetQueries(Row, SHOWN, [OWN], TOTAL)
 def transferables(profile: bytes, wanted: Filter) -> Keyset:
     """Return the transferables of a profile that a filter lets through."""
     conditions = _conditions(wanted)
-    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions]) if conditions else ALL
-    return Keyset(queries, {"owner": profile})
+    values = {"owner": profile}
+    if not conditions:
+        return Keyset(ALL, values)
+    total = None
+    if wanted.states and len(conditions) == 1:
+        total = TOTAL.where(COUNTS.state.in_(wanted.states))
+    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions], total, list(_finders(wanted)))
+    return Keyset(queries, values)
 
 
 def find(session: Session, profile: bytes, transferable_id: uuid.UUID) -> Incoming:
@@ -101,7 +109,7 @@ def last_packet(session: Session) -> datetime | None:
 
 def figures(session: Session, since: datetime) -> Figures:
     """Return the figures of now, and of what ended after `since`."""
-    ongoing = select(func.count()).select_from(Row).where(Row.state == IncomingState.ONGOING)
+    ongoing = select(func.sum(COUNTS.total)).where(COUNTS.state == IncomingState.ONGOING)
     ended = _counts(
         session,
         select(Row.state, func.count())
@@ -112,7 +120,7 @@ def figures(session: Session, since: datetime) -> Figures:
         .group_by(Row.state),
     )
     return Figures(
-        ongoing_transferables=session.scalar(ongoing) or 0,
+        ongoing_transferables=int(session.scalar(ongoing) or 0),
         recent_successes=sum(ended.get(state, 0) for state in CAME_WHOLE),
         recent_errors=ended.get(IncomingState.ERROR, 0),
         last_packet_received_at=last_packet(session),
@@ -120,18 +128,33 @@ def figures(session: Session, since: datetime) -> Figures:
 
 
 def _counts(session: Session, query: Select[IncomingState, int]) -> dict[IncomingState, int]:
-    return {row[0]: row[1] for row in session.execute(query)}
+    return {row[0]: int(row[1]) for row in session.execute(query)}
+
+
+def _finders(wanted: Filter) -> Iterator[Finder]:
+    """Yield the indexes by which the rows that a filter lets through may be found."""
+    if wanted.name:
+        yield by_name(Row, wanted.name)
+    if finished := _finished(wanted):
+        yield by_index(select(COLUMNS.id).where(OWN, *finished))
+
+
+def _finished(wanted: Filter) -> list[ColumnElement[bool]]:
+    return within(COLUMNS.finished_at, wanted.finished_after, wanted.finished_before)
 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     conditions = [
         *within(COLUMNS.created_at, wanted.created_after, wanted.created_before),
-        *within(COLUMNS.finished_at, wanted.finished_after, wanted.finished_before),
+        *_finished(wanted),
     ]
     if wanted.states:
-        conditions.append(COLUMNS.state.in_(wanted.states))
+        one = len(wanted.states) == 1  # then an index has them in order
+        conditions.append(
+            COLUMNS.state == wanted.states[0] if one else COLUMNS.state.in_(wanted.states)
+        )
     if wanted.name:
-        conditions.append(COLUMNS.name.icontains(wanted.name, autoescape=True))
+        conditions.append(contains(COLUMNS.folded_name, fold(wanted.name)))
     if wanted.sha1 is not None:
         conditions.append(COLUMNS.sha1 == wanted.sha1)
     return conditions

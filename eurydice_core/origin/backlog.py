@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from eurydice_core.db.counts import OutgoingCount
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
 from eurydice_core.db.tables import User
 from eurydice_core.db.waiting import WaitingCount
@@ -43,13 +44,14 @@ def backlog(session: Session) -> list[Backlog]:
         for username, ranges, size in session.execute(pending)
     }
     unfinished = (
-        select(User.username, OutgoingTransferable.state, func.count())
-        .join(User, User.id == OutgoingTransferable.user_id)
-        .where(OutgoingTransferable.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
-        .group_by(User.username, OutgoingTransferable.state)
+        select(User.username, OutgoingCount.state, func.sum(OutgoingCount.total))
+        .join(User, User.id == OutgoingCount.user_id)
+        .where(OutgoingCount.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
+        .group_by(User.username, OutgoingCount.state)
+        .having(func.sum(OutgoingCount.total) > 0)
     )
     for username, state, count in session.execute(unfinished):
-        users.setdefault(username, Backlog(username)).transferables[state] = count
+        users.setdefault(username, Backlog(username)).transferables[state] = int(count)
     return sorted(users.values(), key=lambda user: (-user.bytes, user.username))
 
 

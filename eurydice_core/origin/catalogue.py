@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,13 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.counts import OutgoingCount
 from eurydice_core.db.facts import LAST_PACKET_SENT_AT, MAINTENANCE, get_fact, get_time
-from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
-from eurydice_core.db.paging import Keyset, KeysetQueries, within
+from eurydice_core.db.finders import by_index, by_name
+from eurydice_core.db.names import contains, fold
+from eurydice_core.db.outgoing import OutgoingTransferable
+from eurydice_core.db.paging import Finder, Keyset, KeysetQueries, within
+from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.errors import NotFound
-from eurydice_core.model.states import OutgoingState, RangeState
+from eurydice_core.model.states import OutgoingState
 from eurydice_core.model.transferable import Outgoing
 
 __all__ = ["Figures", "Filter", "Status", "figures", "find", "shown", "status", "transferables"]
@@ -41,7 +44,7 @@ class Filter:
     transfer_finished_before: datetime | None = None
     states: Sequence[OutgoingState] = ()
     name: str = ""
-    """Part of the name, in any case."""
+    """Part of the name, in any case and Unicode form."""
     sha1: bytes | None = None
 
 
@@ -77,8 +80,14 @@ ALL = KeysetQueries(Row, SHOWN, [OWN], TOTAL)
 def transferables(user_id: uuid.UUID, wanted: Filter) -> Keyset:
     """Return a user's transferables that a filter lets through."""
     conditions = _conditions(wanted)
-    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions]) if conditions else ALL
-    return Keyset(queries, {"owner": user_id})
+    values = {"owner": user_id}
+    if not conditions:
+        return Keyset(ALL, values)
+    total = None
+    if wanted.states and len(conditions) == 1:
+        total = TOTAL.where(COUNTS.state.in_(wanted.states))
+    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions], total, list(_finders(wanted)))
+    return Keyset(queries, values)
 
 
 def find(session: Session, user_id: uuid.UUID, transferable_id: uuid.UUID) -> Outgoing:
@@ -124,9 +133,9 @@ def figures(session: Session, since: datetime) -> Figures:
     """Return the figures of now, and of what ended after `since`."""
     open_states = _counts(
         session,
-        select(Row.state, func.count())
-        .where(Row.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
-        .group_by(Row.state),
+        select(COUNTS.state, func.sum(COUNTS.total))
+        .where(COUNTS.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
+        .group_by(COUNTS.state),
     )
     ended = _counts(
         session,
@@ -137,9 +146,7 @@ def figures(session: Session, since: datetime) -> Figures:
         )
         .group_by(Row.state),
     )
-    waiting = select(func.coalesce(func.sum(OutgoingRange.size), 0)).where(
-        OutgoingRange.state == RangeState.PENDING
-    )
+    waiting = select(func.sum(WaitingCount.bytes))
     return Figures(
         pending_transferables=open_states.get(OutgoingState.PENDING, 0),
         ongoing_transferables=open_states.get(OutgoingState.ONGOING, 0),
@@ -151,28 +158,43 @@ def figures(session: Session, since: datetime) -> Figures:
 
 
 def _counts(session: Session, query: Select[OutgoingState, int]) -> dict[OutgoingState, int]:
-    return {row[0]: row[1] for row in session.execute(query)}
+    return {row[0]: int(row[1]) for row in session.execute(query)}
+
+
+def _finders(wanted: Filter) -> Iterator[Finder]:
+    """Yield the indexes by which the rows that a filter lets through may be found."""
+    if wanted.name:
+        yield by_name(Row, wanted.name)
+    if submitted := _submitted(wanted):
+        yield by_index(select(COLUMNS.id).where(OWN, *submitted))
+    if finished := _finished(wanted):
+        yield by_index(select(COLUMNS.id).where(OWN, FINISHED, *finished))
+
+
+def _submitted(wanted: Filter) -> list[ColumnElement[bool]]:
+    bounds = wanted.submission_succeeded_after, wanted.submission_succeeded_before
+    return within(COLUMNS.submission_succeeded_at, *bounds)
+
+
+def _finished(wanted: Filter) -> list[ColumnElement[bool]]:
+    bounds = wanted.transfer_finished_after, wanted.transfer_finished_before
+    return within(COLUMNS.last_range_finished_at, *bounds)
 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    finished = within(
-        COLUMNS.last_range_finished_at,
-        wanted.transfer_finished_after,
-        wanted.transfer_finished_before,
-    )
+    finished = _finished(wanted)
     conditions = [
         *within(COLUMNS.created_at, wanted.created_after, wanted.created_before),
-        *within(
-            COLUMNS.submission_succeeded_at,
-            wanted.submission_succeeded_after,
-            wanted.submission_succeeded_before,
-        ),
+        *_submitted(wanted),
         *([FINISHED, *finished] if finished else []),
     ]
     if wanted.states:
-        conditions.append(COLUMNS.state.in_(wanted.states))
+        one = len(wanted.states) == 1  # then an index has them in order
+        conditions.append(
+            COLUMNS.state == wanted.states[0] if one else COLUMNS.state.in_(wanted.states)
+        )
     if wanted.name:
-        conditions.append(COLUMNS.name.icontains(wanted.name, autoescape=True))
+        conditions.append(contains(COLUMNS.folded_name, fold(wanted.name)))
     if wanted.sha1 is not None:
         conditions.append(COLUMNS.sha1 == wanted.sha1)
     return conditions
