@@ -114,6 +114,10 @@ class StoragePlugin(Plugin[Storage]):
 class AuthenticatorPlugin(Plugin[Authenticator]):
     """A way to know who is asking."""
 
+    needs_proxy: bool = False
+    """Whether it believes what a reverse proxy says. The configuration is then refused unless it
+    names a proxy that proves itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerPlugin(Plugin[Scheduler]):

@@ -37,6 +37,7 @@ from eurydice_core.api.origin import repair as origin_repair
 from eurydice_core.api.origin import routes as origin
 from eurydice_core.api.paging import PageTokens
 from eurydice_core.api.problems import handle_problems
+from eurydice_core.api.proxies import ProxyTrust
 from eurydice_core.api.threads import Threads
 from eurydice_core.hookspecs import WebPlugin
 from eurydice_core.installation import Installation
@@ -89,7 +90,7 @@ def create_app(installation: Installation, tallies_dir: Path | None = None) -> F
         page_tokens=PageTokens(installation.settings.secret_key.get_secret_value()),
         monitor=monitor,
     )
-    app.add_middleware(RequestMiddleware, trusted_proxies=installation.settings.api.trusted_proxies)
+    app.add_middleware(RequestMiddleware, trust=ProxyTrust(installation.settings.api))
     app.add_middleware(MeasureMiddleware, tallies=tallies)  # the last added goes around the others
     handle_problems(app)
     app.router.routes.extend(_web_routes(installation))

@@ -53,6 +53,9 @@ class Authentication:
         self._threads = threads
         self._check_password = PasswordCheck(installation)
         self._sessions = Sessions(installation.database, self._settings.session_age)
+        installation.plugins.require_proxy(
+            installation.settings.auth.plugins, self._settings.has_proxy
+        )
         self._authenticators = [
             installation.plugins.create_authenticator(
                 name, installation.settings.auth.options_of(name), installation.context
@@ -154,6 +157,7 @@ class Authentication:
             headers=headers,
             client=peer.address,
             secure=peer.secure,
+            from_proxy=peer.from_proxy,
             check_password=passwords,
         )
         # Whoever brings no credentials of their own needs no password checked, and waits for none.

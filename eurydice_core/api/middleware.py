@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
 from loguru import logger
@@ -13,7 +10,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eurydice_core.api.methods import routed_methods
+from eurydice_core.api.peer import Peer, joined_headers, peer_of
 from eurydice_core.api.problems import problem
+from eurydice_core.api.proxies import ProxyTrust
 from eurydice_core.api.request_id import HEADER, choose_request_id, current_request_id
 from eurydice_core.api.texts import require_text_in_url
 from eurydice_core.db.accounts import Account
@@ -21,41 +20,22 @@ from eurydice_core.errors import InvalidRequest
 
 __all__ = [
     "API_PREFIX",
-    "Network",
     "Peer",
     "RequestMiddleware",
-    "is_within",
     "joined_headers",
-    "peer_of",
     "request_id_of",
     "route_path",
 ]
 
-Network = IPv4Network | IPv6Network
-
 API_PREFIX: Final = "/api/"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where a request comes from."""
-
-    address: str
-    """Of the TCP connection: the user's, or a reverse proxy's; empty on a Unix socket."""
-    user_address: str
-    """The user's, as far as trusted proxies tell."""
-    secure: bool
-    """Whether the user's connection is encrypted."""
-    host: str = ""
-    """What the user calls this side, as in `Host`."""
 
 
 class RequestMiddleware:
     """Tells where a request comes from and logs how it went; nothing that fails passes it."""
 
-    def __init__(self, app: ASGIApp, trusted_proxies: Sequence[Network]) -> None:
+    def __init__(self, app: ASGIApp, trust: ProxyTrust) -> None:
         self._app = app
-        self._trusted = trusted_proxies
+        self._trust = trust
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -65,8 +45,10 @@ class RequestMiddleware:
         state = scope.setdefault("state", {})
         state["api"] = scope["app"]
         state["door"] = scope["app"].state.eurydice.door
-        state["peer"] = peer_of(scope, self._trusted)
-        state["request_id"] = request_id_of(scope, self._trusted)
+        state["peer"] = peer = peer_of(scope, self._trust)
+        state["request_id"] = request_id_of(scope, peer)
+        # Web plugins build addresses and cookies from the scheme.
+        scope = {**self._trust.without_secret(scope), "scheme": "https" if peer.secure else "http"}
         named = current_request_id.set(state["request_id"])
         answer = _Answer(scope, send)
         with logger.contextualize(request_id=state["request_id"]):
@@ -127,7 +109,7 @@ def _log(scope: Scope, status: int | None, seconds: float) -> None:
         status or "unanswered",
         seconds * 1000,
         account.username if account else "nobody",
-        state["peer"].user_address or "a local socket",
+        state["peer"].user_address or "an unknown address",
     )
 
 
@@ -151,75 +133,7 @@ def as_get(scope: Scope) -> Scope:
     return scope
 
 
-def joined_headers(scope: Scope) -> dict[str, str]:
-    """Return headers by name in lower case; one that came twice is joined with ", "."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
-
-def peer_of(scope: Scope, trusted: Sequence[Network]) -> Peer:
-    """Return where a request comes from; `X-Forwarded-*` counts from trusted proxies only."""
-    client = scope.get("client")
-    address = str(client[0]) if client else ""
-    secure = scope.get("scheme") == "https"
-    headers = joined_headers(scope)
-    host = headers.get("host", "")
-    if not is_within(address, trusted):
-        return Peer(address, address, secure, host)
-    # What each proxy appends is what it heard itself: only what trusted ones appended is true.
-    protocols = _listed(headers, "x-forwarded-proto")
-    hosts = _listed(headers, "x-forwarded-host")
-    return Peer(
-        address,
-        _user_address(_listed(headers, "x-forwarded-for"), address, trusted),
-        protocols[-1].lower() == "https" if protocols else secure,
-        hosts[-1] if hosts else host,
-    )
-
-
-def _user_address(forwarded: Sequence[str], address: str, trusted: Sequence[Network]) -> str:
-    """Return the last address before the trusted proxies; what is no address tells nothing."""
-    for hop in reversed(forwarded):
-        hop_address = _without_port(hop)
-        if hop_address is None:
-            break
-        address = hop_address
-        if not is_within(address, trusted):
-            break
-    return address
-
-
-def _without_port(hop: str) -> str | None:
-    """Return the address of `192.0.2.1:4711`, `[2001:db8::1]:4711`, or either without a port."""
-    host = hop[1:].partition("]")[0] if hop.startswith("[") else hop
-    if host.count(":") == 1:
-        host = host.partition(":")[0]
-    try:
-        return str(ip_address(host[:45]))
-    except ValueError:
-        return None
-
-
-def request_id_of(scope: Scope, trusted: Sequence[Network]) -> str:
-    """Return the name of a request; that of `X-Request-Id` counts from trusted proxies only."""
-    client = scope.get("client")
-    if not client or not is_within(str(client[0]), trusted):
-        return choose_request_id("")
-    return choose_request_id(joined_headers(scope).get(HEADER.lower(), ""))
-
-
-def _listed(headers: Mapping[str, str], name: str) -> list[str]:
-    return [item.strip() for item in headers.get(name, "").split(",") if item.strip()]
-
-
-def is_within(address: str, networks: Iterable[Network]) -> bool:
-    """Return whether an address is of one of these; what is none belongs nowhere."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return any((mapped or parsed) in network for network in networks)
+def request_id_of(scope: Scope, peer: Peer) -> str:
+    """Return the id of a request; that of `X-Request-Id` counts from a proven proxy only."""
+    offered = joined_headers(scope).get(HEADER.lower(), "") if peer.from_proxy else ""
+    return choose_request_id(offered)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from eurydice_core import log
 from eurydice_core.api.app import create_app
 from eurydice_core.api.monitoring.tally_files import shared_directory
+from eurydice_core.api.unix_socket import OWN, reserved_socket, share_socket
 from eurydice_core.config import Settings
 from eurydice_core.errors import EurydiceError, ServiceError
 from eurydice_core.installation import open_installation
@@ -47,12 +49,46 @@ def serve(settings: Settings) -> None:
     with open_installation(settings) as installation:
         # Whatever is wrong is said here, once, before any worker.
         create_app(installation).state.eurydice.close()
-    host, port = settings.api.host, _free_port(settings.api.host, settings.api.port)
-    server = Server(
+    with ExitStack() as stack:
+        tallies_dir = stack.enter_context(shared_directory(settings.state_dir / "tallies"))
+        server, place = _listening(settings, stack)
+        logger.info("the API of the {} listens on {}", settings.side, place)
+        loader = partial(_load_worker, settings, tallies_dir)
+        try:
+            server.serve(target_loader=loader, wrap_loader=False)
+        except SystemExit as error:
+            if error.code:
+                raise ServiceError(
+                    "the API stopped: a worker process fails again and again"
+                ) from None
+
+
+def _listening(settings: Settings, stack: ExitStack) -> tuple[Any, str]:
+    """Return a server for the configured socket or address, and the place as text."""
+    path = settings.api.socket
+    if path is None:
+        host, port = settings.api.host, _free_port(settings.api.host, settings.api.port)
+        return _server(settings, address=host, port=port), f"http://{_bracketed(host)}:{port}"
+    group = group_access(settings.api.socket_group, "[api] socket_group").gid
+    stack.enter_context(reserved_socket(path))
+    server = _server(settings, uds=path, uds_permissions=OWN)
+    umask = os.umask(0o777 & ~OWN)  # the socket is private before its mode is set, too
+    stack.callback(os.umask, umask)
+
+    def on_bound() -> None:
+        os.umask(umask)
+        if group is not None:
+            share_socket(path, group)
+
+    server.on_startup(on_bound)
+    return server, f"unix:{path}"
+
+
+def _server(settings: Settings, **place: Any) -> Any:
+    return Server(
         # Settings reach a worker as it is forked, or through a pipe: never in a command line.
         "eurydice_core.api",
-        address=host,
-        port=port,
+        **place,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         websockets=False,
@@ -61,14 +97,6 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         log_dictconfig=LOGGERS,
     )
-    logger.info("the API of the {} listens on http://{}:{}", settings.side, _bracketed(host), port)
-    try:
-        with shared_directory(settings.state_dir / "tallies") as tallies_dir:
-            loader = partial(_load_worker, settings, tallies_dir)
-            server.serve(target_loader=loader, wrap_loader=False)
-    except SystemExit as error:
-        if error.code:
-            raise ServiceError("the API stopped: a worker process fails again and again") from None
 
 
 def _free_port(host: str, port: int) -> int:

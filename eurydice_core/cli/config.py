@@ -19,7 +19,7 @@ from eurydice_core.errors import ConfigurationError, PluginError
 from eurydice_core.installation import network_problems
 from eurydice_core.plugins import Kind, Plugins, discover
 
-__all__ = ["Chosen", "chosen_plugins", "config"]
+__all__ = ["Chosen", "chosen_plugins", "config", "require_usable"]
 
 WIDEST = 40  # columns for a value; a wider one pushes only its own origin aside
 CHOICES = {
@@ -74,15 +74,30 @@ def check(invocation: Invocation) -> None:
 
     loaded, plugins = invocation.load(), discover()
     chosen = list(chosen_plugins(loaded.settings))
-    problems = list(problems_with(chosen, plugins))
-    problems += network_problems(loaded.settings)
-    if problems:
-        raise ConfigurationError("\n".join(problems))
+    require_usable(loaded.settings, plugins)
     for line in [*loaded.notes, *exposures(loaded, plugins)]:
         click.echo(f"eurydice: warning: {line}", err=True)
     names = ", ".join(plugin.name for plugin in chosen)
     place = loaded.file or "the environment"
     click.echo(f"OK: {place} ({loaded.settings.side}: {names})")
+
+
+def require_usable(settings: Settings, plugins: Plugins) -> None:
+    """Return if the chosen plugins can be created with these settings.
+
+    Raises:
+        ConfigurationError: one line for each problem.
+    """
+    problems = list(problems_with(list(chosen_plugins(settings)), plugins))
+    problems += network_problems(settings)
+    try:
+        plugins.require_proxy(settings.auth.plugins, settings.api.has_proxy)
+    except ConfigurationError as error:
+        problems.append(str(error))
+    except PluginError:
+        pass  # is among the problems already
+    if problems:
+        raise ConfigurationError("\n".join(problems))
 
 
 def problems_with(chosen: list[Chosen], plugins: Plugins) -> Iterator[str]:

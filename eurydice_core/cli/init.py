@@ -48,12 +48,26 @@ plugins = ["auth_basic"]  # asked in order; behind a proxy that knows its users:
 plugin = "transport_udp"  # or transport_lidi, for a diode driven by lidi
 {transport}
 [api]
-host = "127.0.0.1"  # put a reverse proxy with TLS in front, and name it in trusted_proxies
-port = 8080
-
+{api}
 [web]
 # plugins = ["admin"]  # pages for staff at /admin/; `eurydice user add NAME --staff` makes one
 {services}"""
+
+API = """\
+# A reverse proxy with TLS in front connects best by a Unix socket: `eurydice init --socket PATH`,
+# docs/how-to/deploy.md. Over TCP it is believed by trusted_proxies and proxy_secret together.
+host = "127.0.0.1"
+port = 8080
+"""
+API_SOCKET = """\
+socket = {socket}  # what may open it is the reverse proxy, and believed
+{group}"""
+API_GROUP = """\
+socket_group = {group}  # the proxy's; the service's user must be a member
+"""
+API_NO_GROUP = """\
+# socket_group = "eurydice-proxy"  # a group that may open it; without one, only the own user
+"""
 
 ORIGIN_TRANSPORT = """\
 # host = "127.0.0.1"  # address of the destination's side of the link, where packets are sent
@@ -91,9 +105,24 @@ DESTINATION_SERVICES = """
     type=click.Path(path_type=Path, dir_okay=False),
     help="File with the secret that `eurydice init` of the other side wrote.",
 )
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Unix socket for the API to listen on, for a reverse proxy of this machine.",
+)
+@click.option("--socket-group", help="Group that may open the socket: the proxy's.")
 @click.option("--force", is_flag=True, help="Replace a configuration that is there.")
-def init(side: str, directory: Path, link_secret_file: Path | None, force: bool) -> None:
+def init(
+    side: str,
+    directory: Path,
+    link_secret_file: Path | None,
+    socket: Path | None,
+    socket_group: str | None,
+    force: bool,
+) -> None:
     """Write the configuration of a new side, origin or destination."""
+    if socket_group is not None and socket is None:
+        raise click.UsageError("--socket-group needs --socket, the path of the socket")
     place = directory.absolute()
     config = place / CONFIG_NAME
     if config.exists() and not force:
@@ -107,7 +136,7 @@ def init(side: str, directory: Path, link_secret_file: Path | None, force: bool)
     make(place)
     if link_secret_file is None:
         write_private(shared, f"{secret}\n")
-    write_private(config, content(side, place, secret))
+    write_private(config, content(side, place, secret, api_keys(socket, socket_group)))
     click.echo(f"wrote {config}")
     announce(side, config, None if link_secret_file else shared)
 
@@ -148,7 +177,15 @@ def read_secret(path: Path) -> str:
     return secret
 
 
-def content(side: str, place: Path, link_secret: str) -> str:
+def api_keys(socket: Path | None, group: str | None) -> str:
+    """Return the lines of `[api]`."""
+    if socket is None:
+        return API
+    shared = API_NO_GROUP if group is None else API_GROUP.format(group=toml(group))
+    return API_SOCKET.format(socket=toml(socket.absolute()), group=shared)
+
+
+def content(side: str, place: Path, link_secret: str, api: str = API) -> str:
     """Return the text of the configuration."""
     origin = side == Side.ORIGIN
     return TEMPLATE.format(
@@ -157,6 +194,7 @@ def content(side: str, place: Path, link_secret: str) -> str:
         secret_key=new_secret(),
         database_url=toml(sqlite_url(place / f"{side}.db")),
         link_secret=link_secret,
+        api=api,
         root=toml(place / "data"),
         transport=ORIGIN_TRANSPORT if origin else DESTINATION_TRANSPORT,
         services=ORIGIN_SERVICES if origin else DESTINATION_SERVICES,

@@ -60,7 +60,11 @@ OPEN_TABLES = {
 }
 """Tables that a plugin's own keys may stand in."""
 
-SECRETS = tuple(path for path, field in FIELDS.items() if field.annotation is SecretStr)
+SECRETS = tuple(
+    path
+    for path, field in FIELDS.items()
+    if field.annotation is SecretStr or SecretStr in get_args(field.annotation)
+)
 """Settings that are never shown, and may be given as `<name>_file`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -33,6 +34,9 @@ TIB = 2**40
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
+
+MIN_SECRET = 32  # characters
+MAX_SOCKET_PATH = 107  # bytes: sun_path of unix(7), without its final NUL
 
 SMALLEST_RANGE = 5 * MIB  # the least that S3 takes as a part of a larger object
 LARGEST_RANGE = 30 * MIB
@@ -83,13 +87,37 @@ class LinkSettings(Table):
 class ApiSettings(Table):
     """The HTTP service."""
 
+    socket: Path | None = Field(
+        default=None,
+        description="Unix socket to listen on, in place of `host` and `port`: an absolute path in a"
+        " directory that exists. What may open it is the reverse proxy, whose headers are"
+        " believed.",
+    )
+    socket_group: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Group that may open the socket besides the service's own user: mode 0660 in"
+        " place of 0600.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 for any.")
     workers: int = Field(default=1, ge=1, le=256, description="Server processes.")
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(split_list)] = Field(
         default=(),
-        description="Addresses or networks of reverse proxies whose `X-Forwarded-*` headers are"
-        " believed.",
+        description="Addresses or networks of reverse proxies whose `X-Forwarded-*`,"
+        " `X-Request-Id` and identity headers are believed, if `proxy_secret` comes with them.",
+    )
+    proxy_secret: SecretStr | None = Field(
+        default=None,
+        min_length=MIN_SECRET,
+        description="Shared with the reverse proxy, which adds it to every request; nothing is"
+        " believed of a proxy without it. Needed with `trusted_proxies`; on a Unix socket it may"
+        " be left out.",
+    )
+    proxy_secret_header: str = Field(
+        default="X-Eurydice-Proxy-Secret",
+        pattern=r"^[A-Za-z0-9-]{1,100}$",
+        description="Header in which the proxy sends it.",
     )
     contact: str = Field(default="", description="Whom to ask for help, shown to users.")
     badge_content: str = Field(default="", description="Text of the banner on the web pages.")
@@ -160,6 +188,38 @@ class ApiSettings(Table):
                 f" is {self.page_size}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _socket_is_usable(self) -> ApiSettings:
+        if self.socket_group is not None and self.socket is None:
+            raise ValueError("socket_group needs socket, the path of the Unix socket")
+        if self.socket is not None and not self.socket.is_absolute():
+            raise ValueError(f"socket must be an absolute path, is {str(self.socket)!r}")
+        if self.socket is not None and len(os.fsencode(self.socket)) > MAX_SOCKET_PATH:
+            raise ValueError(
+                f"socket must have at most {MAX_SOCKET_PATH} bytes: use a shorter path"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _proxy_proves_itself(self) -> ApiSettings:
+        secret = None if self.proxy_secret is None else self.proxy_secret.get_secret_value()
+        if secret is not None and not (secret.isascii() and secret.isprintable()):
+            raise ValueError("proxy_secret must be printable ASCII: it is sent in a header")
+        if secret is not None and secret != secret.strip():
+            raise ValueError("proxy_secret must not begin or end with a space")
+        if self.trusted_proxies and secret is None:
+            raise ValueError(
+                "trusted_proxies needs proxy_secret: an address alone proves no proxy. Set"
+                " proxy_secret and let the proxy send it in"
+                f" {self.proxy_secret_header}, or use socket (docs/how-to/deploy.md)"
+            )
+        return self
+
+    @property
+    def has_proxy(self) -> bool:
+        """Whether headers of a reverse proxy can ever be believed."""
+        return self.socket is not None or bool(self.trusted_proxies)
 
 
 class UploadSettings(Table):

@@ -27,6 +27,9 @@ class AuthenticationRequest:
     """IP address of the peer of the TCP connection; empty on a Unix socket."""
     secure: bool
     """Whether the user's connection is encrypted: TLS here, or in front as a trusted proxy says."""
+    from_proxy: bool = False
+    """Whether a reverse proxy passed the request on and proved itself, by the Unix socket or the
+    secret of `[api]`. A header that names the user counts only then: anybody can send one."""
     check_password: Callable[[str, str], bool]
     """Whether this username has this password. Takes its time on purpose, also for unknown
     names; blocking."""

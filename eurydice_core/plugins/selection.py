@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from eurydice_core.errors import EurydiceError, PluginError
+from eurydice_core.errors import ConfigurationError, EurydiceError, PluginError
 from eurydice_core.hookspecs import Context, Plugin
 from eurydice_core.interfaces.authenticator import Authenticator
 from eurydice_core.interfaces.event import EventListener
@@ -88,6 +88,22 @@ class Plugins:
         """
         plugin = self.choose(kind, name)
         return validate_options(plugin.settings, options, plugin=name, table=kind.table(name))
+
+    def require_proxy(self, authenticators: Iterable[str], has_proxy: bool) -> None:
+        """Return unless an authenticator needs a reverse proxy and none can prove itself.
+
+        Raises:
+            PluginError: there is no such plugin, or it is broken.
+            ConfigurationError: one does; says what to set.
+        """
+        for name in authenticators:
+            plugin = self.choose(Kind.AUTHENTICATOR, name)
+            if getattr(plugin, "needs_proxy", False) and not has_proxy:
+                raise ConfigurationError(
+                    f"[auth] plugins: {name} believes a reverse proxy, and none can prove itself:"
+                    " set [api] socket, or [api] trusted_proxies and proxy_secret"
+                    " (docs/how-to/deploy.md)"
+                )
 
     def create(self, kind: Kind, name: str, options: Options, context: Context) -> object:
         """Build what a plugin offers.

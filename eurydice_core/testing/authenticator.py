@@ -114,6 +114,13 @@ class AuthenticatorConformance(ConformanceKit):
         request = dataclasses.replace(accepted_request, client=client, secure=False)
         assert_sound(authenticator.authenticate(request))
 
+    def test_proxy_that_did_not_prove_itself_is_not_believed(
+        self, authenticator: Authenticator, accepted_request: AuthenticationRequest
+    ) -> None:
+        if accepted_request.from_proxy:
+            forged = dataclasses.replace(accepted_request, from_proxy=False)
+            assert authenticator.authenticate(forged) is None
+
     def test_secrets_are_never_logged(
         self, authenticator: Authenticator, accepted_request: AuthenticationRequest
     ) -> None:

@@ -104,9 +104,24 @@ def check_table(table, keys, plugins):
     for name, value in keys.items():
         if isinstance(value, dict):  # a table of a plugin, such as [auth.auth_basic]
             assert set(value) <= set(plugins[name].settings.model_fields)
-        elif name not in known:
+        elif name.removesuffix("_file") not in known:
             fields = set(plugins[keys["plugin"]].settings.model_fields)
             assert name in fields, f"[{table}] {name}"
+
+
+@pytest.mark.parametrize(("name", "language"), [("nginx", "nginx"), ("apache", "apache")])
+def test_proxy_files_are_printed_as_they_are_tested(name, language):
+    file = (ROOT / f"deploy/proxy/{name}.conf").read_text()
+    assert blocks(ROOT / "docs/how-to/deploy.md", language) == [file]
+    elsewhere = [page for page in PAGES if blocks(page, language)]
+    assert [page.name for page in elsewhere] == ["deploy.md"]
+
+
+def test_no_location_of_nginx_sets_a_header():
+    file = (ROOT / "deploy/proxy/nginx.conf").read_text()
+    locations = re.findall(r"location [^{]*\{([^}]*)\}", file)
+    assert len(locations) == 2
+    assert not any("proxy_set_header" in location for location in locations)
 
 
 def test_commands_in_the_documentation_exist():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from eurydice_core.cli.config import chosen_plugins, problems_with
+from eurydice_core.cli.config import require_usable
 from eurydice_core.cli.init import CONFIG_NAME, content, make, new_secret, write_private
 from eurydice_core.config import load_settings
 from eurydice_core.errors import ConfigurationError
@@ -206,10 +206,7 @@ def check(file: Path) -> None:
     Raises:
         ConfigurationError: one line for each thing that is not.
     """
-    settings = load_settings(file, {}).settings
-    problems = list(problems_with(list(chosen_plugins(settings)), discover()))
-    if problems:
-        raise ConfigurationError("\n".join(problems))
+    require_usable(load_settings(file, {}).settings, discover())
 
 
 def as_toml(tables: Mapping[str, Any], path: str = "") -> str:

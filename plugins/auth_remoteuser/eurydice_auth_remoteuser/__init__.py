@@ -17,4 +17,5 @@ def eurydice_authenticator() -> AuthenticatorPlugin:
         summary="The identity that a trusted reverse proxy has established.",
         settings=Settings,
         create=lambda settings, _: RemoteUserAuthenticator(settings),
+        needs_proxy=True,
     )

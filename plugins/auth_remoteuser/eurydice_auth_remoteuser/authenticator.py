@@ -21,18 +21,15 @@ class RemoteUserAuthenticator(Authenticator):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._warned = False
 
     def authenticate(self, request: AuthenticationRequest) -> Identity | None:
         """Return whom the proxy names."""
         value = request.headers.get(self._settings.header, "")
         if not value:
             return None
-        if not self._is_trusted(request.client):
-            logger.warning(
-                "{} ignored from {!r}, which is not one of trusted_proxies",
-                self._settings.header,
-                request.client[:64],
-            )
+        if not self._is_trusted(request):
+            self._warn_of_stranger(request.client)
             return None
         username = self._username(value)
         if username is None:
@@ -45,16 +42,29 @@ class RemoteUserAuthenticator(Authenticator):
         """Nothing a client could do: signing in is the proxy's business."""
         return None
 
-    def _is_trusted(self, client: str) -> bool:
-        if not client:
-            return self._settings.trust_unix_socket
+    def _is_trusted(self, request: AuthenticationRequest) -> bool:
+        """Return whether a proxy that proved itself, and signs users in, sent the request."""
+        if not request.from_proxy:
+            return False
+        proxies = self._settings.trusted_proxies
+        if not proxies or not request.client:
+            return True
         try:
-            address = ip_address(client)
+            address = ip_address(request.client)
         except ValueError:
             return False
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
-        return any(address in network for network in self._settings.trusted_proxies)
+        return any(address in network for network in proxies)
+
+    def _warn_of_stranger(self, client: str) -> None:
+        if not self._warned:  # once: a client could repeat it for ever
+            self._warned = True
+            logger.warning(
+                "{} from {!r} is ignored: no trusted proxy that proved itself sent it (said once)",
+                self._settings.header,
+                client[:64],
+            )
 
     def _username(self, value: str) -> str | None:
         """Return the one name in the header; a comma means that the header came twice."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -47,14 +47,9 @@ class Settings(PluginSettings):
         description="Header with the user's name; HTTP_X_REMOTE_USER means X-Remote-User.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(split_list)] = Field(
-        (ip_network("127.0.0.1/32"), ip_network("::1/128")),
-        min_length=1,
-        description="Addresses or networks of the proxies whose header is believed.",
-    )
-    trust_unix_socket: bool = Field(
-        False,
-        description="Believe the header on a Unix socket too, which has no address: whoever may"
-        " open the socket is then the proxy.",
+        (),
+        description="Those of `[api] trusted_proxies` that sign users in; all of them if empty. A"
+        " proxy on the Unix socket has no address and is always one.",
     )
     create_users: bool = Field(
         True, description="Make an account for a name that is seen for the first time."

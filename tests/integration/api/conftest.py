@@ -26,6 +26,7 @@ from eurydice_core.plugins import Plugins, discover
 from eurydice_core.testing.fakes.storage import MemoryStorage
 
 SECRET = "a secret that both sides share, for tests"
+PROXY_SECRET = "a secret that a proxy shares with us, for tests"
 
 
 class ShelfPlugin:
@@ -129,6 +130,12 @@ def plugins_with(*modules: tuple[str, object]) -> Plugins:
 
 
 @pytest.fixture
+def proxy_api() -> dict[str, Any]:
+    """Return `[api]` of a bench whose client is a reverse proxy that proves itself."""
+    return {"trusted_proxies": ["127.0.0.1"], "proxy_secret": PROXY_SECRET}
+
+
+@pytest.fixture
 def make_bench(database_url: Callable[[Side], str], tmp_path: Path) -> Iterator[MakeBench]:
     """Open an API of a side with a user `alice` signed in."""
     with ExitStack() as stack:
@@ -161,7 +168,12 @@ def make_bench(database_url: Callable[[Side], str], tmp_path: Path) -> Iterator[
             app = create_app(installation)
             runner = stack.enter_context(asyncio.Runner())
             transport = httpx.ASGITransport(app, client=(client_address, 4711))
-            client = httpx.AsyncClient(transport=transport, base_url="http://eurydice")
+            proof = {}
+            if settings.api.proxy_secret is not None:
+                proof["X-Eurydice-Proxy-Secret"] = PROXY_SECRET
+            client = httpx.AsyncClient(
+                transport=transport, base_url="http://eurydice", headers=proof
+            )
             stack.callback(lambda: runner.run(client.aclose()))
             stack.callback(app.state.eurydice.close)
             bench = Bench(app, installation, installation.storage, diary, runner, client)

@@ -248,8 +248,9 @@ def test_other_sites_pages_get_nowhere(admin):
     assert admin.bench.installation.accounts.find("mallory") is None
 
 
-def test_somebody_a_proxy_names_needs_no_session(make_admin):
-    admin = make_admin(Side.ORIGIN, auth={"plugins": ["auth_remoteuser", "auth_basic"]})
+def test_somebody_a_proxy_names_needs_no_session(make_admin, proxy_api):
+    auth = {"plugins": ["auth_remoteuser", "auth_basic"]}
+    admin = make_admin(Side.ORIGIN, auth=auth, api=proxy_api)
     admin.cookies = {}
     headers = {"X-Remote-User": "root"}
     assert admin.ask("GET", "/admin/", headers=headers).status_code == 200

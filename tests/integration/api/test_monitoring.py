@@ -264,10 +264,8 @@ def test_a_proxy_that_is_not_trusted_does_not_open_them(origin):
 
 
 @pytest.mark.parametrize(("user", "status"), [(AWAY, 401), ("10.1.2.3", 200)])
-def test_a_trusted_proxy_tells_from_where_they_are_asked(make_bench, user, status):
-    bench = make_bench(
-        Side.ORIGIN, api={"trusted_proxies": ["127.0.0.1"], "metrics_from": ["10.0.0.0/8"]}
-    )
+def test_a_trusted_proxy_tells_from_where_they_are_asked(make_bench, proxy_api, user, status):
+    bench = make_bench(Side.ORIGIN, api=proxy_api | {"metrics_from": ["10.0.0.0/8"]})
     headers = {"Authorization": "", "X-Forwarded-For": user}
     assert bench.get("/metrics", headers=headers).status_code == status
 

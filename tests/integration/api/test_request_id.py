@@ -20,8 +20,8 @@ def lines():
 
 
 @pytest.fixture
-def behind_proxy(make_bench):
-    return make_bench(Side.ORIGIN, api={"trusted_proxies": ["127.0.0.1"]})
+def behind_proxy(make_bench, proxy_api):
+    return make_bench(Side.ORIGIN, api=proxy_api)
 
 
 def test_a_trusted_proxy_names_the_request(behind_proxy):

@@ -41,8 +41,8 @@ def cookies_of(response):
 
 
 @pytest.fixture
-def proxied(make_bench):
-    bench = make_bench(Side.ORIGIN, auth=PROXY)
+def proxied(make_bench, proxy_api):
+    bench = make_bench(Side.ORIGIN, auth=PROXY, api=proxy_api)
     bench.token = ""
     return bench
 
@@ -113,9 +113,9 @@ def test_a_password_opens_a_session(make_bench, side):
     assert ask(bench, "GET", ME).json() == {"username": "alice"}
 
 
-def test_cookies_may_be_less_strict(make_bench):
+def test_cookies_may_be_less_strict(make_bench, proxy_api):
     api = {"secure_cookies": False, "samesite_cookies": "lax", "session_age": "1h"}
-    bench = make_bench(Side.ORIGIN, auth=PROXY, api=api)
+    bench = make_bench(Side.ORIGIN, auth=PROXY, api=proxy_api | api)
     _, attributes = cookies_of(bench.get(LOGIN, headers=ALICE))["eurydice_sessionid"]
     assert attributes == {"httponly", "max-age=3600", "path=/", "samesite=lax"}
     bench.client.base_url = "https://eurydice"
@@ -182,19 +182,22 @@ def test_pages_of_other_sites_change_nothing_with_what_browsers_add(proxied, hea
         {"Origin": "https://a.b.example.net", "Sec-Fetch-Site": "cross-site"},
     ],
 )
-def test_our_own_pages_and_trusted_ones_may(make_bench, headers):
+def test_our_own_pages_and_trusted_ones_may(make_bench, proxy_api, headers):
     trusted = ["https://portal.example.org", "https://*.example.net"]
-    bench = make_bench(Side.ORIGIN, auth=PROXY, api={"trusted_origins": trusted})
+    api = proxy_api | {"trusted_origins": trusted}
+    bench = make_bench(Side.ORIGIN, auth=PROXY, api=api)
     bench.token = ""
     assert bench.delete("/api/v1/user/token/", headers=ALICE | headers).status_code == 200
 
 
-def test_the_name_that_a_trusted_proxy_forwards_is_our_own(make_bench):
+def test_the_name_that_a_trusted_proxy_forwards_is_our_own(make_bench, proxy_api):
     headers = {"Origin": "https://front.example", "X-Forwarded-Host": "front.example"}
-    for trusted, status in ((["127.0.0.1"], 200), ([], 403)):
-        bench = make_bench(Side.ORIGIN, auth=PROXY, api={"trusted_proxies": trusted})
+    for api, status in ((proxy_api, 200), ({}, 403)):
+        bench = make_bench(Side.ORIGIN, api=api)
         bench.token = ""
-        response = bench.delete("/api/v1/user/token/", headers=ALICE | headers)
+        bench.installation.accounts.set_password("alice", PASSWORD)
+        sent = headers | {"X-Forwarded-Proto": "https"} if api else headers
+        response = bench.delete("/api/v1/user/token/", headers=basic("alice", PASSWORD) | sent)
         assert response.status_code == status
 
 

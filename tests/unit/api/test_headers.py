@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,9 @@ from eurydice_core.api.metadata_headers import (
     metadata_to_headers,
     name_in,
 )
-from eurydice_core.api.middleware import joined_headers, peer_of
+from eurydice_core.api.peer import joined_headers, peer_of
+from eurydice_core.api.proxies import ProxyTrust
+from eurydice_core.config import ApiSettings
 from eurydice_core.errors import InvalidRequest
 
 
@@ -64,11 +66,17 @@ def test_headers_that_come_twice_are_joined():
     assert joined_headers(scope) == {"x-a": "1, 2"}
 
 
-PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+PROXY_SECRET = "p" * 32
+SECRET_HEADER = (b"x-eurydice-proxy-secret", PROXY_SECRET.encode())
+PROXIES = ProxyTrust(
+    ApiSettings(trusted_proxies=["10.0.0.0/8", "fd00::/8"], proxy_secret=PROXY_SECRET)
+)
+SOCKET = ProxyTrust(ApiSettings(socket="/run/eurydice/api.sock"))
 
 
-def scope_from(address, *headers, scheme="http"):
-    return {"client": (address, 1), "scheme": scheme, "headers": list(headers)}
+def scope_from(address, *headers, scheme="http", secret=SECRET_HEADER):
+    sent = [*headers, secret] if secret else list(headers)
+    return {"client": (address, 1), "scheme": scheme, "headers": sent}
 
 
 FORWARDED = ((b"x-forwarded-for", b"6.6.6.6, 1.2.3.4, 10.0.0.9"), (b"x-forwarded-proto", b"https"))
@@ -85,14 +93,62 @@ def test_trusted_proxies_tell_who_and_how(proxy):
     assert (peer.address, peer.user_address, peer.secure) == (proxy, "1.2.3.4", True)
 
 
-def test_a_trusted_proxy_that_says_nothing_changes_nothing():
+@pytest.mark.parametrize(
+    "secret",
+    [
+        None,
+        (b"x-eurydice-proxy-secret", b""),
+        (b"x-eurydice-proxy-secret", b"p" * 31),
+        (b"x-eurydice-proxy-secret", b"p" * 33),
+        (b"x-eurydice-proxy-secret", b"P" * 32),
+        (b"x-eurydice-proxy-secret", b"\xe9" * 32),
+        (b"x_eurydice_proxy_secret", b"p" * 32),
+    ],
+    ids=repr,
+)
+def test_address_of_a_proxy_proves_nothing(secret):
+    peer = peer_of(scope_from("10.1.2.3", *FORWARDED, secret=secret), PROXIES)
+    assert (peer.from_proxy, peer.secure) == (False, False)
+    assert peer.user_address == ""  # behind a location that forgot its headers is anybody
+
+
+def test_secret_that_comes_twice_proves_nothing():
+    scope = scope_from("10.1.2.3", SECRET_HEADER, *FORWARDED)
+    assert not peer_of(scope, PROXIES).from_proxy
+
+
+def test_secret_from_elsewhere_proves_nothing():
+    assert not peer_of(scope_from("9.9.9.9", *FORWARDED), PROXIES).from_proxy
+    assert not peer_of(scope_from("", *FORWARDED), PROXIES).from_proxy
+
+
+def test_secret_is_taken_off_the_request():
+    scope = scope_from("10.1.2.3", *FORWARDED)
+    assert PROXIES.without_secret(scope)["headers"] == list(FORWARDED)
+
+
+@pytest.mark.parametrize("client", [None, ("", "0")])
+def test_unix_socket_proves_the_proxy(client):
+    scope = {"client": client, "headers": list(FORWARDED), "scheme": "http"}
+    peer = peer_of(scope, SOCKET)
+    assert (peer.from_proxy, peer.user_address, peer.secure) == (True, "10.0.0.9", True)
+    assert not peer_of({**scope, "client": ("127.0.0.1", 1)}, SOCKET).from_proxy
+
+
+def test_unix_socket_may_need_the_secret_too():
+    trust = ProxyTrust(ApiSettings(socket="/run/eurydice/api.sock", proxy_secret=PROXY_SECRET))
+    assert peer_of(scope_from("", *FORWARDED), trust).from_proxy
+    assert not peer_of(scope_from("", *FORWARDED, secret=None), trust).from_proxy
+
+
+def test_proxy_that_names_no_user_leaves_the_address_unknown():
     peer = peer_of(scope_from("10.1.2.3", scheme="https"), PROXIES)
-    assert (peer.user_address, peer.secure) == ("10.1.2.3", True)
+    assert (peer.user_address, peer.secure) == ("", True)
 
 
-def test_a_unix_socket_has_no_address():
-    peer = peer_of({"client": None, "headers": [], "scheme": "http"}, PROXIES)
-    assert (peer.address, peer.secure) == ("", False)
+def test_unix_socket_that_is_not_ours_proves_nothing():
+    peer = peer_of({"client": None, "headers": [*FORWARDED], "scheme": "http"}, PROXIES)
+    assert (peer.address, peer.from_proxy, peer.secure) == ("", False, False)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +158,10 @@ def test_a_unix_socket_has_no_address():
         ("[2001:db8::1]:5678, 10.0.0.1", "2001:db8::1"),
         ("2001:db8::1", "2001:db8::1"),
         ("10.0.0.8, 10.0.0.9", "10.0.0.8"),  # a user within the proxies' own network
-        ("1.2.3.4, unknown", "10.1.2.3"),  # nothing before what is no address is believed
+        ("1.2.3.4, unknown", ""),  # nothing before what is no address is believed
         ("1.2.3.4, <script>, 10.0.0.9", "10.0.0.9"),
         ("1.2.3.4, ", "1.2.3.4"),
-        (", ,", "10.1.2.3"),
+        (", ,", ""),
     ],
 )
 def test_only_addresses_are_taken_for_a_users(forwarded, user):
@@ -116,7 +172,8 @@ def test_only_addresses_are_taken_for_a_users(forwarded, user):
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=60))
 def test_no_forwarded_header_is_more_than_an_address(forwarded):
     header = (b"x-forwarded-for", forwarded.encode("latin-1"))
-    assert ip_address(peer_of(scope_from("10.1.2.3", header), PROXIES).user_address)
+    address = peer_of(scope_from("10.1.2.3", header), PROXIES).user_address
+    assert not address or ip_address(address)
 
 
 def test_the_host_is_what_the_user_calls_us():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,22 @@ def test_the_other_side_is_made_with_the_secret_that_the_first_wrote(eurydice, t
     assert a.link.secret == b.link.secret
     assert a.secret_key != b.secret_key
     assert a.link.secret.get_secret_value() not in out
+
+
+@pytest.mark.parametrize("group", [(), ("--socket-group", "eurydice-proxy")])
+def test_init_writes_a_unix_socket(eurydice, tmp_path, group):
+    code, _, err = eurydice("init", "origin", "--socket", "/run/eurydice/api.sock", *group)
+    assert (code, err) == (0, "")
+    assert eurydice("config", "check")[0] == 0
+    settings = load_settings(tmp_path / "eurydice.toml", {}).settings
+    assert settings.api.socket == Path("/run/eurydice/api.sock")
+    assert settings.api.socket_group == (group[1] if group else None)
+
+
+def test_init_needs_a_socket_for_its_group(eurydice):
+    code, _, err = eurydice("init", "origin", "--socket-group", "eurydice-proxy")
+    assert code == 2
+    assert "--socket-group needs --socket" in err
 
 
 def test_init_uses_this_directory_and_its_file_is_found_there(eurydice, tmp_path):
@@ -173,6 +190,14 @@ def test_the_environment_of_the_existing_system_passes_the_check(eurydice, monke
         "TRANSFERABLE_RANGE_SIZE": "500MB",
     }.items():
         monkeypatch.setenv(name, value)
+    code, _, err = eurydice("config", "check")
+    assert code != 0
+    assert "auth_remoteuser believes a reverse proxy" in err
+    monkeypatch.setenv("EURYDICE_API__TRUSTED_PROXIES", "172.16.0.0/12")
+    code, _, err = eurydice("config", "check")
+    assert code != 0
+    assert "[api] trusted_proxies needs proxy_secret" in err or "set proxy_secret" in err.lower()
+    monkeypatch.setenv("EURYDICE_API__PROXY_SECRET", "hunter2" * 5)
     code, out, err = eurydice("config", "check")
     assert (code, err) == (0, "")
     assert out == (

@@ -104,7 +104,11 @@ def test_a_list_in_the_environment_has_commas_or_is_json(write, text):
 
 
 def test_networks_are_read_from_the_environment(write):
-    loaded = load_settings(write(), {"EURYDICE_API__TRUSTED_PROXIES": "10.0.0.0/8,::1"})
+    environ = {
+        "EURYDICE_API__TRUSTED_PROXIES": "10.0.0.0/8,::1",
+        "EURYDICE_API__PROXY_SECRET": "p" * 32,
+    }
+    loaded = load_settings(write(), environ)
     assert [str(network) for network in loaded.settings.api.trusted_proxies] == [
         "10.0.0.0/8",
         "::1/128",

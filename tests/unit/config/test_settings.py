@@ -87,3 +87,33 @@ def test_secrets_show_neither_in_a_repr_nor_in_an_error():
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate(given | {"secret_key": "hunter2", "link": {"secret": "hunter2"}})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("api", "message"),
+    [
+        ({"trusted_proxies": ["10.0.0.1"]}, "trusted_proxies needs proxy_secret"),
+        ({"proxy_secret": "short"}, "at least 32"),
+        ({"proxy_secret": "é" * 32}, "printable ASCII"),
+        ({"proxy_secret": "s" * 32 + " "}, "begin or end with a space"),
+        ({"proxy_secret_header": "X Secret"}, "proxy_secret_header"),
+        ({"proxy_secret_header": "X_Secret"}, "proxy_secret_header"),
+        ({"socket": "api.sock"}, "absolute path"),
+        ({"socket": "/" + "s" * 107}, "at most 107 bytes"),
+        ({"socket_group": "www-data"}, "socket_group needs socket"),
+    ],
+)
+def test_proxy_that_could_not_prove_itself_is_refused(api, message):
+    with pytest.raises(ValidationError, match=message) as caught:
+        Settings.model_validate(LEAST | {"api": api})
+    assert "s" * 32 not in str(caught.value) or "socket" in api
+
+
+def test_proxy_proves_itself_by_a_socket_or_a_secret():
+    def has_proxy(**api):
+        return Settings.model_validate(LEAST | {"api": api}).api.has_proxy
+
+    assert not has_proxy()
+    assert not has_proxy(proxy_secret="s" * 32)
+    assert has_proxy(socket="/run/api.sock")
+    assert has_proxy(trusted_proxies=["10.0.0.1"], proxy_secret="s" * 32)
