@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Final
 
 from loguru import logger
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eurydice_core.api.challenges import is_from_page, without_prompts
 from eurydice_core.api.methods import routed_methods
 from eurydice_core.api.peer import Peer, joined_headers, peer_of
 from eurydice_core.api.problems import problem
@@ -82,6 +84,8 @@ class _Answer:
         """Pass one message on."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.status == HTTPStatus.UNAUTHORIZED and is_from_page(self._scope):
+                message["headers"] = without_prompts(message.get("headers", ()))
             headers = MutableHeaders(scope=message)
             state = self._scope["state"]
             headers[HEADER] = state["request_id"]
