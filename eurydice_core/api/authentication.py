@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from loguru import logger
 from starlette.types import Scope
 
 from eurydice_core.api.cookies import session_token
 from eurydice_core.api.csrf import SAFE, csrf_token, require_own_site, require_token
-from eurydice_core.api.middleware import Peer, joined_headers
 from eurydice_core.api.passwords import PasswordCheck, PasswordsFrom
+from eurydice_core.api.peer import Peer, joined_headers, repeated_headers
 from eurydice_core.api.problems import NotAuthenticated
+from eurydice_core.api.refusals import RefusalLog
 from eurydice_core.api.threads import Threads
 from eurydice_core.db.accounts import Account
 from eurydice_core.db.sessions import Sessions
@@ -22,7 +22,8 @@ from eurydice_core.errors import Conflict, InvalidRequest
 from eurydice_core.installation import Installation
 from eurydice_core.model.clock import utc_now
 from eurydice_core.model.event import EventKind
-from eurydice_core.model.identity import AuthenticationRequest, Identity
+from eurydice_core.model.identity import AuthenticationRequest, Identity, Refusal
+from eurydice_core.model.usernames import folded_name
 
 __all__ = ["Authentication", "Caller"]
 
@@ -51,6 +52,7 @@ class Authentication:
         self._settings = installation.settings.api
         self._secret_key = installation.settings.secret_key.get_secret_value()
         self._threads = threads
+        self._refusals = RefusalLog()
         self._check_password = PasswordCheck(installation)
         self._sessions = Sessions(installation.database, self._settings.session_age)
         installation.plugins.require_proxy(
@@ -155,6 +157,7 @@ class Authentication:
         passwords = PasswordsFrom(self._check_password, peer.user_address)
         request = AuthenticationRequest(
             headers=headers,
+            repeated=repeated_headers(scope),
             client=peer.address,
             secure=peer.secure,
             from_proxy=peer.from_proxy,
@@ -168,14 +171,23 @@ class Authentication:
         return caller
 
     def _recognised(self, request: AuthenticationRequest, session: str | None) -> Caller | None:
-        """Ask the authenticators first: what a proxy says now counts for more than a cookie."""
-        account = self._by_authenticators(request)
-        if account is None and session is not None:
+        """Ask the authenticators first: what a proxy says now counts for more than a cookie.
+
+        A user whom a proxy names and who has no account is nobody, whatever the cookie says.
+        """
+        identity = self._identity(request)
+        if isinstance(identity, Refusal):
+            self._refusals.note(identity.reason)
+            return None
+        account = None
+        if identity is not None:
+            account = self._account_of(identity)
+        elif session is not None:
             account = self._sessions.account(session)
-            if account is not None:
-                self._note(account)
-                return Caller(account, session=session)
-        return None if account is None else Caller(account)
+        if account is None:
+            return None
+        self._note(account)
+        return Caller(account, session=session if identity is None else None)
 
     def _by_token(self, token: str) -> Account | None:
         account = self._accounts.by_token(token)
@@ -183,15 +195,9 @@ class Authentication:
             self._note(account, token)
         return account
 
-    def _by_authenticators(self, request: AuthenticationRequest) -> Account | None:
-        for authenticator in self._authenticators:
-            identity = authenticator.authenticate(request)
-            if identity is not None:
-                account = self._account_of(identity)
-                if account is not None:
-                    self._note(account)
-                return account
-        return None
+    def _identity(self, request: AuthenticationRequest) -> Identity | Refusal | None:
+        found = (authenticator.authenticate(request) for authenticator in self._authenticators)
+        return next((identity for identity in found if identity is not None), None)
 
     def _note(self, account: Account, token: str | None = None) -> None:
         """Remember that a user was here; one who was away for long signs in by coming back."""
@@ -202,13 +208,23 @@ class Authentication:
 
     def _account_of(self, identity: Identity) -> Account | None:
         """Return the account of a recognised user, made now if there is none and it may be."""
-        account = self._accounts.find(identity.username)
-        if account is not None or not identity.create:
-            return account
+        name = identity.username
         try:
-            return self._accounts.add(identity.username)
-        except Conflict:  # another request made it meanwhile, or it is switched off
-            return self._accounts.find(identity.username)
+            account = self._accounts.find(name)
+            if account is None and identity.ignore_case:
+                account = self._accounts.find_ignoring_case(name)
+                name = folded_name(name)
+            if account is not None:
+                return account
+            if not identity.create:
+                self._refusals.note(f"there is no account {name[:40]!a}, and none is made")
+                return None
+            return self._accounts.add(name, distinguish_case=not identity.ignore_case)
+        except Conflict as error:  # another request made it meanwhile, it is switched off, or alike
+            account = self._accounts.find(name)
+            if account is None:
+                self._refusals.note(str(error))
+            return account
         except InvalidRequest as error:
-            logger.warning("no account for a user that was recognised: {}", error)
+            self._refusals.note(f"no account can be made: {error}")
             return None

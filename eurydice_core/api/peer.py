@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -10,7 +11,7 @@ from starlette.types import Scope
 
 from eurydice_core.api.proxies import ProxyTrust
 
-__all__ = ["Peer", "joined_headers", "peer_of"]
+__all__ = ["Peer", "joined_headers", "peer_of", "repeated_headers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,12 @@ def joined_headers(scope: Scope) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def repeated_headers(scope: Scope) -> frozenset[str]:
+    """Return the names, in lower case, of headers that were sent more than once."""
+    names = Counter(raw_name.decode("latin-1").lower() for raw_name, _ in scope["headers"])
+    return frozenset(name for name, number in names.items() if number > 1)
 
 
 def peer_of(scope: Scope, trust: ProxyTrust) -> Peer:

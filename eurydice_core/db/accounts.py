@@ -7,7 +7,6 @@ gives neither.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 import uuid
 from collections.abc import Sequence
@@ -23,10 +22,10 @@ from eurydice_core.db.engine import Database
 from eurydice_core.db.passwords import hash_password, matches
 from eurydice_core.db.tables import ApiToken, User, UserSession
 from eurydice_core.errors import Conflict, InvalidRequest, NotFound
+from eurydice_core.model.usernames import folded_name, username_problem
 
 __all__ = ["Account", "Accounts", "Token", "account_of", "token_digest"]
 
-USERNAME = re.compile(r"[\w.@+-]{1,150}")
 ACCESS_PRECISION = timedelta(minutes=1)
 """How stale `last_access` may be: writing it for every request would be most of the writing."""
 
@@ -88,17 +87,20 @@ class Accounts:
         priority: int = 0,
         is_staff: bool = False,
         sees_metrics: bool = False,
+        distinguish_case: bool = False,
     ) -> Account:
         """Make an account; without a password only a proxy or a token lets its owner in.
 
+        With `distinguish_case`, `Bob` may be made beside `bob`.
+
         Raises:
             InvalidRequest: the name or the password cannot be used.
-            Conflict: the name is taken.
+            Conflict: the name is taken, or looks like one that is.
         """
-        if not USERNAME.fullmatch(username):
-            raise InvalidRequest(
-                f"username {username[:40]!r}: use 1 to 150 letters, digits and . @ + - _"
-            )
+        if (problem := username_problem(username)) is not None:
+            raise InvalidRequest(f"username {username[:40]!a}: {problem}")
+        if not distinguish_case:
+            self._refuse_alike(username)
         user = User(
             username=username,
             password_hash=None if password is None else hash_password(password),
@@ -129,6 +131,42 @@ class Accounts:
     def find(self, username: str) -> Account | None:
         """Return an active account, None if there is none of this name."""
         return self._one(User.username == username)
+
+    def find_ignoring_case(self, username: str) -> Account | None:
+        """Return the account whose name differs only by case or width, None if there is none.
+
+        Raises:
+            Conflict: several are alike, or the one that is is not active.
+        """
+        alike = self._alike(username)
+        if len(alike) > 1:
+            raise Conflict(f"user {username[:40]!a} could be any of {alike[:3]!a}")
+        if not alike:
+            return None
+        account = self.find(alike[0])
+        if account is None:
+            raise Conflict(f"user {alike[0]!a} is not active")
+        return account
+
+    def _refuse_alike(self, username: str) -> None:
+        alike = [name for name in self._alike(username) if name != username]
+        if alike:
+            raise Conflict(
+                f"user {username!r} would look like {alike[0]!r}, which exists: use another name"
+            )
+
+    def _alike(self, username: str) -> Sequence[str]:
+        """Return the names that differ only by case or width.
+
+        All names are read: no database folds them as Unicode does, and accounts are made seldom.
+        """
+        wanted = folded_name(username)
+        with self._database.read() as session:
+            return [
+                name
+                for name in session.scalars(select(User.username))
+                if folded_name(name) == wanted
+            ]
 
     def list(self) -> list[Account]:
         """Return all accounts by name, active or not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from eurydice_core.model.identity import AuthenticationRequest, Identity
+from eurydice_core.model.identity import AuthenticationRequest, Identity, Refusal
 
 __all__ = ["Authenticator"]
 
@@ -17,8 +17,10 @@ class Authenticator(ABC):
     """
 
     @abstractmethod
-    def authenticate(self, request: AuthenticationRequest) -> Identity | None:
+    def authenticate(self, request: AuthenticationRequest) -> Identity | Refusal | None:
         """Return who is asking, or None if this request says nothing we accept.
+
+        A `Refusal` says that the request names a user whose name cannot be used.
 
         May block (the core calls it from a thread). Must never raise because of what a
         request contains, and never log a secret of it.

@@ -13,7 +13,7 @@ import pytest
 from loguru import logger
 
 from eurydice_core.interfaces.authenticator import Authenticator
-from eurydice_core.model.identity import AuthenticationRequest, Identity
+from eurydice_core.model.identity import AuthenticationRequest, Identity, Refusal
 from eurydice_core.testing.kit import ConformanceKit
 
 __all__ = ["HOSTILE_VALUES", "AuthenticatorConformance"]
@@ -64,7 +64,7 @@ class AuthenticatorConformance(ConformanceKit):
         self, authenticator: Authenticator, accepted_request: AuthenticationRequest
     ) -> None:
         identity = authenticator.authenticate(accepted_request)
-        assert identity is not None
+        assert isinstance(identity, Identity)
         assert_sound(identity)
 
     def test_author_is_the_same_each_time(
@@ -105,7 +105,10 @@ class AuthenticatorConformance(ConformanceKit):
         self, authenticator: Authenticator, accepted_request: AuthenticationRequest
     ) -> None:
         headers = {name: f"{value}, {value}" for name, value in accepted_request.headers.items()}
-        assert authenticator.authenticate(with_headers(accepted_request, headers)) is None
+        repeated = with_headers(accepted_request, headers)
+        for names in (frozenset(), frozenset(headers)):
+            request = dataclasses.replace(repeated, repeated=names)
+            assert not isinstance(authenticator.authenticate(request), Identity)
 
     @pytest.mark.parametrize("client", HOSTILE_CLIENTS, ids=lambda client: ascii(client[:24]))
     def test_odd_client_address_is_no_error(
@@ -119,7 +122,7 @@ class AuthenticatorConformance(ConformanceKit):
     ) -> None:
         if accepted_request.from_proxy:
             forged = dataclasses.replace(accepted_request, from_proxy=False)
-            assert authenticator.authenticate(forged) is None
+            assert not isinstance(authenticator.authenticate(forged), Identity)
 
     def test_secrets_are_never_logged(
         self, authenticator: Authenticator, accepted_request: AuthenticationRequest
@@ -148,9 +151,9 @@ def with_headers(
     return dataclasses.replace(request, headers=headers)
 
 
-def assert_sound(identity: Identity | None) -> None:
+def assert_sound(identity: Identity | Refusal | None) -> None:
     """Fail if this is somebody whose name could not be a user name."""
-    if identity is not None:
+    if isinstance(identity, Identity):
         assert 0 < len(identity.username) <= MAX_USERNAME
         assert identity.username.isprintable(), ascii(identity.username)
         assert identity.username == identity.username.strip()

@@ -8,11 +8,11 @@ from loguru import logger
 
 from eurydice_auth_remoteuser.settings import Settings
 from eurydice_core.interfaces.authenticator import Authenticator
-from eurydice_core.model.identity import AuthenticationRequest, Identity
+from eurydice_core.model.identity import AuthenticationRequest, Identity, Refusal
+from eurydice_core.model.usernames import canonical_name, username_problem
 
 __all__ = ["RemoteUserAuthenticator"]
 
-MAX_USERNAME_CHARS = 150
 MAX_HEADER_CHARS = 1024
 
 
@@ -23,7 +23,7 @@ class RemoteUserAuthenticator(Authenticator):
         self._settings = settings
         self._warned = False
 
-    def authenticate(self, request: AuthenticationRequest) -> Identity | None:
+    def authenticate(self, request: AuthenticationRequest) -> Identity | Refusal | None:
         """Return whom the proxy names."""
         value = request.headers.get(self._settings.header, "")
         if not value:
@@ -31,11 +31,11 @@ class RemoteUserAuthenticator(Authenticator):
         if not self._is_trusted(request):
             self._warn_of_stranger(request.client)
             return None
-        username = self._username(value)
-        if username is None:
-            logger.warning("{} ignored: its value is not one name", self._settings.header)
-            return None
-        return Identity(username=username, create=self._settings.create_users)
+        is_repeated = self._settings.header in request.repeated
+        if is_repeated or len(value) > MAX_HEADER_CHARS:
+            what = "came more than once" if is_repeated else "is too long"
+            return Refusal(reason=f"{self._settings.header} {what}")
+        return self._identity(canonical_name(_as_utf8(value)).strip(" \t"))
 
     @property
     def challenge(self) -> None:
@@ -66,17 +66,22 @@ class RemoteUserAuthenticator(Authenticator):
                 client[:64],
             )
 
-    def _username(self, value: str) -> str | None:
-        """Return the one name in the header; a comma means that the header came twice."""
-        if len(value) > MAX_HEADER_CHARS or "," in value:
-            return None
-        name = _as_utf8(value).strip(" \t")
-        if self._settings.strip_realm is not None:
-            name = name.removesuffix(f"@{self._settings.strip_realm}")
-        is_name = (
-            0 < len(name) <= MAX_USERNAME_CHARS and name.isprintable() and name == name.strip()
-        )
-        return name if is_name else None
+    def _identity(self, value: str) -> Identity | Refusal:
+        settings, name = self._settings, value
+        if settings.pattern is not None:
+            found = settings.pattern.fullmatch(value)
+            if found is None:
+                return self._refusal(value, "it does not match pattern")
+            name = found["name"] or ""
+        elif settings.strip_realm is not None:
+            name = value.removesuffix(f"@{settings.strip_realm}")
+        problem = username_problem(name)
+        if problem is not None:
+            return self._refusal(name, problem)
+        return Identity(username=name, create=settings.create_users, ignore_case=settings.fold_case)
+
+    def _refusal(self, name: str, problem: str) -> Refusal:
+        return Refusal(reason=f"{self._settings.header} names {name[:40]!a}: {problem}")
 
 
 def _as_utf8(value: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +13,7 @@ from pydantic import ValidationError
 
 from eurydice_auth_remoteuser import RemoteUserAuthenticator, Settings, eurydice_authenticator
 from eurydice_core.interfaces.authenticator import Authenticator
-from eurydice_core.model.identity import AuthenticationRequest, Identity
+from eurydice_core.model.identity import AuthenticationRequest, Identity, Refusal
 from eurydice_core.testing.authenticator import AuthenticatorConformance
 
 
@@ -34,7 +38,13 @@ def request(
 
 def username(value: str, **settings: object) -> str | None:
     found = RemoteUserAuthenticator(Settings(**settings)).authenticate(request(value))
-    return found and found.username
+    return found.username if isinstance(found, Identity) else None
+
+
+def reason(value: str, **settings: object) -> str:
+    found = RemoteUserAuthenticator(Settings(**settings)).authenticate(request(value))
+    assert isinstance(found, Refusal)
+    return found.reason
 
 
 class TestRemoteUserAuthenticator(AuthenticatorConformance):
@@ -50,7 +60,8 @@ class TestRemoteUserAuthenticator(AuthenticatorConformance):
 @pytest.mark.parametrize("create", [True, False])
 def test_unknown_user_gets_an_account_where_settings_say_so(create):
     authenticator = RemoteUserAuthenticator(Settings(create_users=create))
-    assert authenticator.authenticate(request("alice")) == Identity(username="alice", create=create)
+    expected = Identity(username="alice", create=create, ignore_case=True)
+    assert authenticator.authenticate(request("alice")) == expected
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "::1", "10.1.2.3", ""])
@@ -141,6 +152,84 @@ def test_utf8_read_as_latin1_is_repaired():
 )
 def test_only_the_configured_realm_is_taken_off(value, name):
     assert username(value, strip_realm="EXAMPLE.ORG") == name
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+EXAMPLES = re.findall(
+    r"^\| `([^`]+)` \| `([^`]+)` \| `pattern = '([^']+)'` \|$", README, re.MULTILINE
+)
+
+
+def test_readme_has_an_example_of_each_form():
+    assert [value for value, _, _ in EXAMPLES] == [
+        "CORP\\alice",
+        "alice@EXAMPLE.ORG",
+        "CN=alice,O=Org",
+        "CN=Alice Liddell,O=Org",
+    ]
+
+
+@pytest.mark.parametrize(("value", "name", "pattern"), EXAMPLES)
+def test_example_of_a_pattern_takes_the_name(value, name, pattern):
+    assert username(value, pattern=pattern) == name
+    for other in (f"{value}x@y", f"{value}\\n", name[::-1], "", f"{value}, {value}"):
+        assert username(other, pattern=pattern) is None
+
+
+@pytest.mark.parametrize("pattern", ["(?P<user>.*)", ".*", "(?P<name>"])
+def test_pattern_without_a_name_is_refused(pattern):
+    with pytest.raises(ValidationError, match="pattern"):
+        Settings(pattern=pattern)
+
+
+def test_pattern_and_strip_realm_exclude_each_other():
+    with pytest.raises(ValidationError, match="exclude each other"):
+        Settings(pattern="(?P<name>.*)", strip_realm="EXAMPLE.ORG")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("-", "no letter and no digit"),
+        ("(null)", "use 1 to 150"),
+        ("\u0430lice", "mixes letters of several scripts: cyrillic, latin"),
+        ("al\u03b9ce", "mixes letters of several scripts: greek, latin"),
+        ("alice\u202e", "use 1 to 150"),
+        ("CORP\\alice", "use 1 to 150"),
+        ("a  b", "use 1 to 150"),
+    ],
+)
+def test_name_that_deceives_is_refused_with_its_reason(value, why):
+    found = reason(value.encode().decode("latin-1"))
+    assert why in found
+    assert found.isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("\uff41\uff4c\uff49\uff43\uff45", "alice"),
+        ("e\u0301loi\u0308se", "\u00e9lo\u00efse"),
+        ("\u0438\u0432\u0430\u043d", "\u0438\u0432\u0430\u043d"),
+        ("\u6771\u4eac\u30bf\u30ef", "\u6771\u4eac\u30bf\u30ef"),
+    ],
+)
+def test_names_are_normalized(value, name):
+    found = username(value.encode().decode("latin-1"))
+    assert found == name
+
+
+def test_header_that_came_twice_is_refused():
+    found = RemoteUserAuthenticator(Settings(pattern="CN=(?P<name>[^,]+).*")).authenticate(
+        dataclasses.replace(request("CN=alice, CN=root"), repeated=frozenset({"x-remote-user"}))
+    )
+    assert isinstance(found, Refusal)
+    assert "more than once" in found.reason
+
+
+def test_case_may_be_distinguished():
+    found = RemoteUserAuthenticator(Settings(fold_case=False)).authenticate(request("Alice"))
+    assert found == Identity(username="Alice", create=True, ignore_case=False)
 
 
 @given(st.text(), st.text())
