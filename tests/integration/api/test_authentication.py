@@ -110,7 +110,7 @@ def door(make_bench):
     doorman = Doorman(
         new=Identity(username="newcomer", create=True),
         stranger=Identity(username="stranger"),
-        odd=Identity(username="not a name", create=True),
+        odd=Identity(username="not/a/name", create=True),
     )
     return make_bench(Side.ORIGIN, plugins=(("doorman", doorman),), auth={"plugins": ["doorman"]})
 

@@ -39,7 +39,7 @@ def test_the_right_password_opens_and_any_other_does_not(accounts):
     assert accounts.check_password("alice", "battery staple")
 
 
-@pytest.mark.parametrize("name", ["", "a" * 151, "a b", "a\nb", "<script>"])
+@pytest.mark.parametrize("name", ["", "a" * 151, "a  b", "a\nb", "<script>"])
 def test_names_that_would_confuse_are_refused(accounts, name):
     with pytest.raises(InvalidRequest, match="username"):
         accounts.add(name)
