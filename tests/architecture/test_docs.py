@@ -171,7 +171,7 @@ def test_every_field_that_a_hook_returns_or_is_given_is_described():
         if dataclasses.is_dataclass(each := getattr(hookspecs, name))
         for field in dataclasses.fields(each)
     }
-    assert len(fields) == 8
+    assert len(fields) == 9
     assert {name for name in fields if f"\n| `{name}` |" not in page} == set()
 
 
