@@ -100,6 +100,8 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
         ]
         events = EventStream(settings.side, listeners)
         stack.callback(events.close)
+        if listeners:
+            database.report_events_to(events.tell)
         yield Installation(
             settings=settings,
             plugins=plugins,

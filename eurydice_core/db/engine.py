@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.faults import classify, to_error
 from eurydice_core.db.group_commit import GroupCommit
+from eurydice_core.db.recorded_events import EventReporter, begin_recording, report_events
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 from eurydice_core.private_files import PRIVATE
 
@@ -77,7 +78,12 @@ class Database:
         self._turn: AbstractContextManager[None] = (
             _Turn(self.name, busy_timeout) if self.is_sqlite else nullcontext()
         )
+        self._report: EventReporter | None = None
         self._together = GroupCommit(self.write)
+
+    def report_events_to(self, report: EventReporter) -> None:
+        """Have the events of every transaction reported there once it is committed."""
+        self._report = report
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -118,7 +124,11 @@ class Database:
         ):
             if not (durable or self.is_sqlite):
                 session.execute(text("SET LOCAL synchronous_commit = off"))
+            if self._report is not None:
+                begin_recording(session)
             yield session
+        if self._report is not None:
+            report_events(session, self._report)
 
     def write_soon(self, change: Callable[[Session], T]) -> Future[T]:
         """Make a small change, in one transaction with others that wait at the same time.

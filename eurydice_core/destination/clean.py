@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from eurydice_core.db.incoming import IncomingTransferable as Row
 from eurydice_core.db.incoming import file_key
 from eurydice_core.destination.purge import GONE, purge, purgeable
+from eurydice_core.destination.transitions import record_ended
 from eurydice_core.installation import Installation
 from eurydice_core.leases import CLEANER
 from eurydice_core.model.clock import Clock, utc_now
@@ -121,14 +122,15 @@ class DestinationCleaner(Service):
             values |= {"finished_at": self._now()}
         with self._installation.database.write() as session:
             some = select(Row.id).where(due).limit(BATCH).scalar_subquery()
-            ended = session.execute(
+            ended = session.scalars(
                 update(Row)
                 .where(Row.id.in_(some), due)
                 .values(**values)
                 .returning(Row.id)
                 .execution_options(synchronize_session=False)
-            )
-            return len(ended.all())
+            ).all()
+            record_ended(session, ended)
+            return len(ended)
 
     def _known(self, keys: Collection[str]) -> set[str]:
         """Return which of these keys of the storage are files that are kept, or no files."""

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from eurydice_core.db.incoming import IncomingTransferable
 from eurydice_core.destination.purge import purge_batch, purge_or_leave
+from eurydice_core.destination.transitions import record_ended
 from eurydice_core.errors import Conflict, EurydiceError, NotFound
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import IncomingState
@@ -38,6 +39,7 @@ def remove(installation: Installation, profile: bytes, id: uuid.UUID) -> None:
         if row.state is not IncomingState.SUCCESS:
             raise Conflict(f"the transferable is {row.state}; only a SUCCESS can be deleted")
         row.state = IncomingState.REMOVED
+        record_ended(session, [id])
     purge_or_leave(installation, id)
 
 
@@ -76,7 +78,7 @@ def mark_lost(installation: Installation, id: uuid.UUID) -> None:
     row = IncomingTransferable
     with installation.database.write() as session:
         lost = select(row.id).where(row.id == id, row.state == IncomingState.SUCCESS)
-        session.execute(
+        changed = session.scalars(
             update(row)
             .where(row.id.in_(lost.scalar_subquery()))
             .values(
@@ -85,5 +87,7 @@ def mark_lost(installation: Installation, id: uuid.UUID) -> None:
                 finished_at=datetime.now(UTC),
                 stored=False,
             )
+            .returning(row.id)
             .execution_options(synchronize_session=False)
         )
+        record_ended(session, changed.all())

@@ -32,10 +32,10 @@ from eurydice_core.destination.records import (
     revoke_row,
     update_row,
 )
+from eurydice_core.destination.transitions import record_ended
 from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import Installation
 from eurydice_core.model.clock import Clock, utc_now
-from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import IncomingState
 from eurydice_core.protocol.packet import Packet
 from eurydice_core.service import OUTAGES
@@ -66,8 +66,7 @@ class Ingest:
             if arrival.is_late:
                 continue
             if arrival.outcome.is_final:
-                part = arrival.part
-                self._tell(part.id, part.name, arrival.outcome, arrival.reason)
+                _log_outcome(arrival.part.id, arrival.outcome, arrival.reason)
             elif arrival.is_whole:
                 self.complete(arrival.part.id)
         for id in ended:
@@ -114,11 +113,14 @@ class Ingest:
             row = session.get_one(IncomingTransferable, id, with_for_update=True)
             if not accepts(row):
                 return
+            before = row.state
             row.state, row.reason, row.finished_at = outcome, reason, self.now()
             row.repairable = False
             row.assembly, row.stored = None, outcome is IncomingState.SUCCESS
             record_extents(session, row, [(0, row.size or 0)])
-        self._tell(id, row.name, outcome, reason)
+            if outcome is not before:
+                record_ended(session, [id])
+        _log_outcome(id, outcome, reason)
 
     def _fault(self, row: IncomingTransferable, size: int) -> str | None:
         """Put a whole file together and check it; return what is wrong with it, None if nothing."""
@@ -218,10 +220,9 @@ class Ingest:
             set_time(session, LAST_PACKET_RECEIVED_AT, now)
         return ended
 
-    def _tell(self, id: uuid.UUID, name: str, outcome: IncomingState, reason: str | None) -> None:
-        if outcome is IncomingState.SUCCESS:
-            logger.info("transferable {} received", id)
-        else:
-            logger.error("transferable {} is {}: {}", id, outcome, reason)
-        kind = EventKind.RECEIVED if outcome is IncomingState.SUCCESS else EventKind.FAILED
-        self.installation.events.tell(kind, transferable_id=id, name=name, reason=reason)
+
+def _log_outcome(id: uuid.UUID, outcome: IncomingState, reason: str | None) -> None:
+    if outcome is IncomingState.SUCCESS:
+        logger.info("transferable {} received", id)
+    else:
+        logger.error("transferable {} is {}: {}", id, outcome, reason)

@@ -18,6 +18,7 @@ from eurydice_core.db.scan import read_states, search, search_for
 from eurydice_core.db.tables import User
 from eurydice_core.destination.catalogue import shown
 from eurydice_core.destination.purge import purge_or_leave
+from eurydice_core.destination.transitions import record_ended
 from eurydice_core.errors import Conflict, NotFound
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.administration import (
@@ -27,7 +28,6 @@ from eurydice_core.interfaces.administration import (
     TransferableFacts,
     TransferableQuery,
 )
-from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import IncomingState
 
 __all__ = ["expire_transferable", "list_transferables", "show_transferable"]
@@ -94,22 +94,16 @@ def expire_transferable(installation: Installation, id: uuid.UUID, by: str) -> N
             raise NotFound(f"no transferable {id}")
         if not _can_end(row):
             raise Conflict(f"transferable {id} is {row.state} already")
-        names = _names(session, {row.profile})
+        before = row.state
         if row.state is IncomingState.SUCCESS:
             row.state = IncomingState.EXPIRED
         else:
             row.state, row.reason, row.repairable = IncomingState.ERROR, GIVEN_UP, False
             row.finished_at = row.finished_at or datetime.now(UTC)
+        if row.state is not before:
+            record_ended(session, [id], by=by)
     logger.info("transferable {} ended by {}: {}", id, by, row.state)
     purge_or_leave(installation, id)
-    installation.events.tell(
-        EventKind.DELETED,
-        username=names.get(row.profile),
-        transferable_id=id,
-        name=row.name,
-        size=row.size,
-        by=by,
-    )
 
 
 def _owner(session: Session, username: str) -> ColumnElement[bool] | None:

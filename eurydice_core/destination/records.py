@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile, ReceivedExtent
 from eurydice_core.db.upsert import insert as upsert
 from eurydice_core.destination.extents import Extent, covered, covers
+from eurydice_core.destination.transitions import record_ended
 from eurydice_core.interfaces.storage import Assembly, AssemblyState
 from eurydice_core.model.states import IncomingState, OutgoingState
 from eurydice_core.protocol.elements import Revocation, TransferablePart
@@ -119,7 +120,9 @@ def insert_new(session: Session, arrivals: Sequence[Arrival], now: datetime) -> 
     made = session.scalars(
         upsert(session, table).on_conflict_do_nothing().returning(table.id), values
     )
-    return set(made)
+    new = set(made)
+    record_ended(session, [a.part.id for a in arrivals if a.is_settled and a.part.id in new])
+    return new
 
 
 def update_row(session: Session, arrival: Arrival, now: datetime) -> bool:
@@ -142,14 +145,30 @@ def update_row(session: Session, arrival: Arrival, now: datetime) -> bool:
         row.assembly, row.stored = arrival.assembly_state, True
     if arrival.outcome.is_final:
         row.repairable = False
-        row.state, row.reason, row.finished_at = arrival.outcome, arrival.reason, now
+        _end(session, row, arrival.outcome, arrival.reason, now)
     elif part.ended is not None and not arrival.is_whole:
-        _note_ending(row, part.ended, covered(arrival.extents), now)
+        _note_ending(session, row, part.ended, covered(arrival.extents), now)
     record_extents(session, row, arrival.extents)
     return accepts(row)
 
 
-def _note_ending(row: IncomingTransferable, ended: OutgoingState, here: int, now: datetime) -> None:
+def _end(
+    session: Session,
+    row: IncomingTransferable,
+    outcome: IncomingState,
+    reason: str | None,
+    finished_at: datetime | None,
+) -> None:
+    """Bring a transferable to a final state, with one event if it is another one than before."""
+    before = row.state
+    row.state, row.reason, row.finished_at = outcome, reason, finished_at
+    if outcome is not before:
+        record_ended(session, [row.id])
+
+
+def _note_ending(
+    session: Session, row: IncomingTransferable, ended: OutgoingState, here: int, now: datetime
+) -> None:
     """Note that nothing more of an incomplete transferable will come unasked."""
     if ended is OutgoingState.SUCCESS and row.size is not None:
         row.repairable = True
@@ -160,8 +179,8 @@ def _note_ending(row: IncomingTransferable, ended: OutgoingState, here: int, now
         canceled = ended is OutgoingState.CANCELED
         outcome = IncomingState.REVOKED if canceled else IncomingState.ERROR
         reason = "taken back at the origin" if canceled else "it failed at the origin"
-    row.finished_at = now if row.state is IncomingState.ONGOING else row.finished_at
-    row.state, row.reason = outcome, reason
+    first = row.state is IncomingState.ONGOING
+    _end(session, row, outcome, reason, now if first else row.finished_at)
 
 
 def revoke_row(session: Session, revocation: Revocation, now: datetime) -> bool:
@@ -180,11 +199,12 @@ def revoke_row(session: Session, revocation: Revocation, now: datetime) -> bool:
                 reason=revocation.reason,
             )
         )
+        record_ended(session, [revocation.id])
         return False
     if not accepts(row):
         return False
     row.repairable = False
-    row.state, row.reason, row.finished_at = IncomingState.REVOKED, revocation.reason, now
+    _end(session, row, IncomingState.REVOKED, revocation.reason, now)
     record_extents(session, row, [])
     return True
 

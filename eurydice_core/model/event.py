@@ -19,6 +19,11 @@ class EventKind(StrEnum):
     FAILED = "failed"
     DELIVERED = "delivered"
     DELETED = "deleted"
+    """Taken back at the origin, or removed at the destination, by its user or an administrator."""
+    REVOKED = "revoked"
+    """The destination was told that the origin took it back or gave it up."""
+    EXPIRED = "expired"
+    """It was kept at the destination for as long as it was to be, or an administrator ended it."""
     SIGNED_IN = "signed_in"
 
 

@@ -23,7 +23,6 @@ from eurydice_core.interfaces.administration import (
     TransferableFacts,
     TransferableQuery,
 )
-from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import OutgoingState, RevocationReason
 from eurydice_core.origin.catalogue import shown
 from eurydice_core.origin.revoke import revoke
@@ -100,17 +99,8 @@ def revoke_transferable(installation: Installation, id: uuid.UUID, by: str) -> N
             raise NotFound(f"no transferable {id}")
         if row.revocation_reason is not None:
             raise Conflict(f"transferable {id} is {row.state} already: {row.revocation_reason}")
-        names = _names(session, {row.user_id})
-        revoke(session, id, RevocationReason.USER_CANCELED, datetime.now(UTC))
+        revoke(session, id, RevocationReason.USER_CANCELED, datetime.now(UTC), by=by)
     logger.info("transferable {} taken back by {}", id, by)
-    installation.events.tell(
-        EventKind.DELETED,
-        username=names.get(row.user_id),
-        transferable_id=id,
-        name=row.name,
-        size=row.size,
-        by=by,
-    )
 
 
 def _owner(session: Session, username: str) -> ColumnElement[bool] | None:

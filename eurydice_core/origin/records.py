@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.accounts import Account
 from eurydice_core.db.outgoing import OutgoingContent, OutgoingRange, OutgoingTransferable
+from eurydice_core.db.recorded_events import record_event
 from eurydice_core.errors import Conflict
+from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import OutgoingState, RangeState
 from eurydice_core.model.transferable import Outgoing
 from eurydice_core.origin.catalogue import shown
@@ -90,7 +92,9 @@ def complete_record(
     facts = {"size": size, "sha1": sha1, "sha256": sha256}
     complete = {"upload": upload.id, **{f"new_{name}": value for name, value in facts.items()}}
     session.connection().execute(COMPLETE, {**complete, "now": datetime.now(UTC)})
-    return shown(session.get_one(OutgoingTransferable, upload.id))
+    outgoing = shown(session.get_one(OutgoingTransferable, upload.id))
+    _record_submitted(session, upload, outgoing)
+    return outgoing
 
 
 def queue_small_file(
@@ -113,7 +117,7 @@ def queue_small_file(
     if size:
         connection.execute(ADD_CONTENT, {"transferable_id": upload.id, "data": content})
     connection.execute(ADD_RANGE, {**_small_range(upload, size, now), "digest": digest})
-    return Outgoing(
+    outgoing = Outgoing(
         id=upload.id,
         created_at=upload.created_at,
         name=upload.name,
@@ -127,6 +131,20 @@ def queue_small_file(
         bytes_transferred=0,
         ranges_transferred=0,
         last_range_finished_at=None,
+    )
+    _record_submitted(session, upload, outgoing)
+    return outgoing
+
+
+def _record_submitted(session: Session, upload: Upload, outgoing: Outgoing) -> None:
+    record_event(
+        session,
+        EventKind.SUBMITTED,
+        username=upload.account.username,
+        transferable_id=outgoing.id,
+        name=outgoing.name,
+        size=outgoing.size,
+        sha256=outgoing.sha256.hex() if outgoing.sha256 else None,
     )
 
 

@@ -16,11 +16,17 @@ __all__ = ["revoke"]
 
 
 def revoke(
-    session: Session, transferable_id: uuid.UUID, reason: RevocationReason, now: datetime
+    session: Session,
+    transferable_id: uuid.UUID,
+    reason: RevocationReason,
+    now: datetime,
+    *,
+    by: str | None = None,
 ) -> OutgoingState | None:
     """Take it back; return the state it had before, None if there is no such transferable.
 
     One that was revoked before stays as it was: revoking again changes nothing.
+    `by` names the administrator who did it, for the event.
     """
     row = session.get(OutgoingTransferable, transferable_id, with_for_update=True)
     if row is None:
@@ -49,5 +55,5 @@ def revoke(
     row.ranges_canceled += len(canceled)
     session.add(RevocationRow(transferable_id=transferable_id, reason=reason, created_at=now))
     session.flush()
-    refresh_states(session, [transferable_id], now)
+    refresh_states(session, [transferable_id], now, by=by)
     return before

@@ -23,7 +23,6 @@ from eurydice_core.installation import Installation
 from eurydice_core.interfaces.scheduler import Scheduler
 from eurydice_core.interfaces.transport import PacketSender
 from eurydice_core.model.clock import Clock, utc_now
-from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import OutgoingState
 from eurydice_core.origin.bad_ranges import BadRanges
 from eurydice_core.origin.claims import Claims
@@ -230,4 +229,3 @@ class Sender(Service):
         for transferable_id, state in changed.items():
             if state is OutgoingState.SUCCESS:
                 logger.info("transferable {} sent", transferable_id)
-                self._installation.events.tell(EventKind.SENT, transferable_id=transferable_id)

@@ -23,7 +23,6 @@ from eurydice_core.db.outgoing import OutgoingTransferable
 from eurydice_core.errors import InvalidRequest, SizeMismatch, StorageFull, TooLarge
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.storage import Buffer
-from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import RevocationReason
 from eurydice_core.model.transferable import Outgoing
 from eurydice_core.origin.cutter import RangeCutter
@@ -164,7 +163,6 @@ class Submission:
             outgoing = complete_record(session, self._upload, size, sha1, sha256)
             self._confirm(session)
         self._ranges.forget_last()
-        self._tell_submitted(outgoing)
         return outgoing
 
     def finish_with(self, content: bytes) -> Future[Outgoing]:
@@ -181,9 +179,7 @@ class Submission:
         self._digests.update(content)
         self._check_end(len(content))
         digest = blake3(content).digest()
-        queued = self._installation.database.write_soon(partial(self._queue, content, digest))
-        queued.add_done_callback(self._on_queued)
-        return queued
+        return self._installation.database.write_soon(partial(self._queue, content, digest))
 
     def fail(self, reason: RevocationReason) -> None:
         """Give the upload up, keep nothing of it, and have the destination told."""
@@ -197,13 +193,6 @@ class Submission:
             revoke(session, self.id, reason, now)
             if self._key is not None:
                 release(session, self._key, self.id)
-        self._installation.events.tell(
-            EventKind.FAILED,
-            username=self._upload.account.username,
-            transferable_id=self.id,
-            name=self._upload.name,
-            reason=reason,
-        )
 
     def _check_length(self, received: int) -> None:
         if self._upload.size is not None and received > self._upload.size:
@@ -247,20 +236,6 @@ class Submission:
         if self._key is not None:
             age = timedelta(seconds=self._installation.settings.upload.idempotency_age)
             confirm(session, self._key, self.id, datetime.now(UTC) + age)
-
-    def _on_queued(self, queued: Future[Outgoing]) -> None:
-        if queued.exception() is None:
-            self._tell_submitted(queued.result())
-
-    def _tell_submitted(self, outgoing: Outgoing) -> None:
-        self._installation.events.tell(
-            EventKind.SUBMITTED,
-            username=self._upload.account.username,
-            transferable_id=outgoing.id,
-            name=outgoing.name,
-            size=outgoing.size,
-            sha256=outgoing.sha256.hex() if outgoing.sha256 else None,
-        )
 
     def _queue_range(self, stored: StoredRange) -> None:
         with self._installation.database.write() as session:

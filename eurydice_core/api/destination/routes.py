@@ -246,9 +246,7 @@ def _find(installation: Installation, account: Account, id: uuid.UUID) -> Incomi
 
 
 def _delete(installation: Installation, account: Account, id: uuid.UUID) -> None:
-    incoming = _find(installation, account, id)
     remove(installation, _profile(installation, account), id)
-    _tell(installation, EventKind.DELETED, account, incoming)
 
 
 def _delete_all(installation: Installation, account: Account) -> int:

@@ -25,7 +25,6 @@ from eurydice_core.api.shared import recent_since, require_metrics_permission
 from eurydice_core.api.upload_headers import announced_size
 from eurydice_core.db.accounts import Account
 from eurydice_core.installation import Installation
-from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import OutgoingState, RevocationReason
 from eurydice_core.model.transferable import Outgoing
 from eurydice_core.origin import catalogue
@@ -189,15 +188,8 @@ def _find(installation: Installation, account: Account, id: uuid.UUID) -> Outgoi
 
 def _revoke(installation: Installation, account: Account, id: uuid.UUID) -> None:
     with installation.database.write() as session:
-        outgoing = catalogue.find(session, account.id, id)
+        catalogue.find(session, account.id, id)
         revoke(session, id, RevocationReason.USER_CANCELED, datetime.now(UTC))
-    installation.events.tell(
-        EventKind.DELETED,
-        username=account.username,
-        transferable_id=id,
-        name=outgoing.name,
-        size=outgoing.size,
-    )
 
 
 def _status(installation: Installation) -> catalogue.Status:

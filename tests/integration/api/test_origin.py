@@ -81,7 +81,7 @@ def test_a_file_is_taken_back_as_often_as_one_likes(origin):
         assert (response.status_code, response.content) == (204, b"")
     assert origin.get(f"{LIST}{id}/").json()["state"] == "CANCELED"
     kinds = [event.kind for event in origin.events()]
-    assert kinds == [EventKind.SUBMITTED, EventKind.DELETED, EventKind.DELETED]
+    assert kinds == [EventKind.SUBMITTED, EventKind.DELETED]
 
 
 def test_paths_are_answered_with_and_without_a_slash(origin):

@@ -79,11 +79,9 @@ def test_second_receiver_at_one_spool_is_refused(tmp_path):
         pass
 
 
-def test_small_file_that_came_to_both_is_told_once(sides, monkeypatch):
+def test_small_file_that_came_to_both_is_told_once(sides):
     told = []
-    monkeypatch.setattr(
-        type(sides.destination.events), "tell", lambda _, kind, **facts: told.append(kind)
-    )
+    sides.destination.database.report_events_to(lambda kind, **_: told.append(kind))
     sides.submit(b"small")
     packet = open_packet(sides.send()[0], sides.origin.seal_key)
     told.clear()
