@@ -128,6 +128,8 @@ class OutgoingRange(Base):
     """Whether it is all of its file."""
     stored: Mapped[bool]
     """Whether its bytes are kept: in the storage under `key`, or here."""
+    freeing: Mapped[bool] = mapped_column(default=False)
+    """Whether the cleaner is about to delete its bytes: a ticket cannot ask for it any more."""
     inline: Mapped[bool] = mapped_column(default=False)
     """Whether they are kept here, as the `OutgoingContent` of the transferable."""
     digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))

@@ -80,16 +80,15 @@ class DestinationCleaner(Service):
         """Let go of incomplete files that nobody repaired in time."""
         limit = self._now() - self._repair_within
         with self._installation.database.write() as session:
-            late = select(Row.id).where(
-                Row.repairable, Row.finished_at < limit, Row.received_at < limit
-            )
-            ids = session.scalars(late.limit(BATCH)).all()
-            session.execute(
+            late = and_(Row.repairable, Row.finished_at < limit, Row.received_at < limit)
+            some = select(Row.id).where(late).limit(BATCH).scalar_subquery()
+            ids = session.scalars(
                 update(Row)
-                .where(Row.id.in_(ids))
+                .where(Row.id.in_(some), late)  # again: some of it may have come meanwhile
                 .values(repairable=False)
+                .returning(Row.id)
                 .execution_options(synchronize_session=False)
-            )
+            ).all()
         if ids:
             logger.warning("{} incomplete transferables were not repaired in time", len(ids))
         return len(ids)

@@ -7,7 +7,17 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from loguru import logger
-from sqlalchemy import and_, delete, exists, literal_column, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from eurydice_core.db.admission import UploadReservation
 from eurydice_core.db.facts import LAST_CLEANED_AT, set_time
@@ -76,7 +86,9 @@ class OriginCleaner(Service):
             row.received_at < now - self._upload_timeout,
         )
         with self._installation.database.write() as session:
-            ids = session.scalars(dead.limit(BATCH)).all()
+            # Locked, so that an upload that ends meanwhile is looked at again, or waits.
+            locked = dead.limit(BATCH).with_for_update(skip_locked=True)
+            ids = session.scalars(locked).all()
             for id in ids:
                 revoke(session, id, RevocationReason.UPLOAD_INTERRUPTION, now)
         for id in ids:
@@ -101,12 +113,9 @@ class OriginCleaner(Service):
     def free(self) -> int:
         """Delete data that was sent and kept long enough, or that will never be sent."""
         row = OutgoingRange
-        ranges = self._done()
+        ranges = self._claimed(self._done())
         if not ranges:
             return 0
-        with self._installation.database.write() as session:
-            # A power cut may undo what the sender noted, but nothing before a durable commit.
-            set_time(session, LAST_CLEANED_AT, self._now())
         ranges = self._delete(ranges)
         inline = [item.transferable_id for item in ranges if item.inline]
         with self._installation.database.write() as session:
@@ -123,8 +132,30 @@ class OriginCleaner(Service):
             )
         return len(ranges)
 
-    def _done(self) -> list[OutgoingRange]:
-        """Return ranges whose bytes nobody needs, the oldest of each sort first."""
+    def _claimed(self, ranges: list[OutgoingRange]) -> list[OutgoingRange]:
+        """Claim ranges that are still done; return those. A ticket may have queued some again.
+
+        What a crash leaves claimed is still done at the next step, which goes on with it.
+        """
+        if not ranges:
+            return []
+        row = OutgoingRange
+        with self._installation.database.write() as session:
+            claimed = set(
+                session.scalars(
+                    update(row)
+                    .where(row.id.in_([item.id for item in ranges]), or_(*self._sorts()))
+                    .values(freeing=True)
+                    .returning(row.id)
+                    .execution_options(synchronize_session=False)
+                )
+            )
+            # A power cut may undo what the sender noted, but nothing before a durable commit.
+            set_time(session, LAST_CLEANED_AT, self._now())
+        return [item for item in ranges if item.id in claimed]
+
+    def _sorts(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """Return the conditions of ranges whose bytes nobody needs: sent, or never to be sent."""
         row = OutgoingRange
         limit = self._now() - self._retain
         kept_long = and_(
@@ -133,12 +164,16 @@ class OriginCleaner(Service):
             row.sent_at < limit,
             row.sends_left == 0,
         )
-        never_sent = row.state.in_((RangeState.CANCELED, RangeState.ERROR))
+        return kept_long, row.state.in_((RangeState.CANCELED, RangeState.ERROR))
+
+    def _done(self) -> list[OutgoingRange]:
+        """Return ranges whose bytes nobody needs, the oldest of each sort first."""
+        row = OutgoingRange
         # Written out, not bound: a partial index serves only where its condition is seen.
         stored = [row.stored, row.state != literal_column("'PENDING'")]
         found: list[OutgoingRange] = []
         with self._installation.database.read() as session:
-            for sort in (kept_long, never_sent):
+            for sort in self._sorts():
                 query = select(row).where(*stored, sort).order_by(row.finished_at)
                 found += session.scalars(query.limit(BATCH - len(found)))
         return found
@@ -165,7 +200,8 @@ class OriginCleaner(Service):
             ~exists().where(told.transferable_id == row.id, told.sent_at.is_(None)),
         )
         with self._installation.database.write() as session:
-            ids = session.scalars(old.limit(BATCH)).all()
+            # Locked, so that what a ticket queues again meanwhile is looked at again.
+            ids = session.scalars(old.limit(BATCH).with_for_update(skip_locked=True)).all()
             session.execute(
                 delete(row).where(row.id.in_(ids)).execution_options(synchronize_session=False)
             )

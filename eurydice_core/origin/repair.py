@@ -90,8 +90,14 @@ def _requeue(session: Session, id: uuid.UUID, asked: ColumnElement[bool]) -> lis
         OutgoingRange.state == RangeState.TRANSFERRED,
         asked,
     ]
-    gone = select(OutgoingRange.id).where(*sent, ~OutgoingRange.stored, OutgoingRange.size > 0)
-    if session.scalar(gone.limit(1)) is not None:
+    # Locked first: the cleaner may be claiming them at the same moment.
+    locked = session.execute(
+        select(OutgoingRange.stored, OutgoingRange.freeing, OutgoingRange.size)
+        .where(*sent)
+        .order_by(OutgoingRange.id)
+        .with_for_update()
+    ).all()
+    if any(row.size > 0 and (row.freeing or not row.stored) for row in locked):
         raise Gone("the data is no longer kept: send the file again")
     rows = session.execute(
         update(OutgoingRange)
