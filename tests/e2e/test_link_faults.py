@@ -339,17 +339,17 @@ def test_sender_killed_in_the_middle_of_a_packet_costs_that_packet(far: FarSide)
 
 
 def test_receiver_that_comes_late_gets_the_next_packet(log: list[str]) -> None:
-    early, late = sealed(1_000_000, 1), sealed(50_000, 2)
+    early, late = sealed(4_000_000, 1), sealed(50_000, 2)  # echoes would complete a smaller one
     port = unused_port()
     with (
         EmulatedDiode(LOCAL, ("127.0.0.1", port)) as diode,
         diode.running(),
-        transport(diode.address[1], rate=6).sender() as sender,
+        transport(diode.address[1], rate=20).sender() as sender,
     ):
         sending = threading.Thread(target=lambda: [sender.send(early), sender.send(late)])
         sending.start()
         deadline = time.monotonic() + WAIT
-        while diode.counts()["datagrams"] < 100:
+        while diode.counts()["datagrams"] < 500:
             assert time.monotonic() < deadline, "nothing is sent"
         with transport(port).receiver() as receiver:
             packet = receiver.receive(WAIT)
