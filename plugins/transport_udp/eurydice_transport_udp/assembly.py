@@ -115,17 +115,18 @@ class Assembler:
         while len(rows):
             equal = rows[:, :FACT_WORDS] == rows[0, :FACT_WORDS]
             tags = tags_of(rows)
-            if equal.all() and (tags == tags[0]).all():
-                self._take(rows, now)
+            tag = int(tags[0])
+            alike = tags == tags[0]
+            if equal.all() and alike.all():
+                self._take(rows, tag, now)
                 return
-            same = equal.all(axis=1) & (tags == tags[0])
-            self._take(rows[same], now)
+            same = equal.all(axis=1) & alike
+            self._take(rows[same], tag, now)
             rows = rows[~same]
             rows = self._admission.without_strangers(rows)
 
-    def _take(self, rows: Words, now: float) -> None:
+    def _take(self, rows: Words, tag: int, now: float) -> None:
         facts = rows[0, :FACT_WORDS].tobytes()
-        tag = int(tags_of(rows[:1])[0])
         key = facts + tag.to_bytes(TAG_BYTES, "little")
         size = rows.shape[1] * 8
         packet = self._open.get(key)
