@@ -38,7 +38,7 @@ from eurydice_core.protocol.elements import (
     read_revocations,
 )
 
-__all__ = ["MAX_HEAD", "OVERHEAD", "Packet", "PacketBuilder", "open_packet", "peek"]
+__all__ = ["MAX_HEAD", "OVERHEAD", "Packet", "PacketBuilder", "is_sealed", "open_packet", "peek"]
 
 MAGIC: Final = b"EURYDICE"
 VERSION: Final = 1
@@ -166,6 +166,14 @@ def open_packet(data: Buffer, key: bytes) -> Packet:
         revocations=read_revocations(head.get("revocations", ()), refused),
         refused=refused,
     )
+
+
+def is_sealed(data: Buffer, key: bytes) -> bool:
+    """Tell whether the last bytes are the seal of all before them, made with this key."""
+    view = memoryview(data)
+    if len(view) < OVERHEAD:
+        return False
+    return hmac.compare_digest(_seal(key, view[:-SEAL_SIZE]), view[-SEAL_SIZE:])
 
 
 def peek(data: Buffer) -> tuple[uuid.UUID, int]:

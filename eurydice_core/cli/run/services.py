@@ -103,6 +103,7 @@ def _run_sender(installation: Installation, run: Run) -> None:
 
 
 def _run_receiver(installation: Installation, run: Run) -> None:
+    from eurydice_core.destination.gate import SealGate
     from eurydice_core.destination.intake import open_intake
     from eurydice_core.destination.receive import Receiver
     from eurydice_core.destination.spool import Spool, spool_alone
@@ -115,7 +116,8 @@ def _run_receiver(installation: Installation, run: Run) -> None:
     with spool_alone(directory), transport.receiver() as link:
         spool = Spool(directory, limits.spool_size)
         sizes = {"packets": limits.buffer_packets, "size": limits.buffer_size}
-        with open_intake(link, spool, **sizes) as intake:
+        gate = SealGate(link, spool, installation.seal_key)
+        with open_intake(gate, spool, **sizes) as intake:
             run(Receiver(installation, intake))
 
 
