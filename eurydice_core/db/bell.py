@@ -7,12 +7,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
-from sqlalchemy import URL
+from sqlalchemy import Engine
 
-from eurydice_core.db.engine import PATIENCE, Database
+from eurydice_core.db.engine import Database
+from eurydice_core.db.postgresql import connect_arguments, is_pooled
 from eurydice_core.db.waiting import QUEUE_CHANNEL
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ class Bell(ABC):
 
 def open_bell(database: Database, poll_seconds: float) -> Bell:
     """Return what listens to a database; SQLite has to be asked, every `poll_seconds`."""
-    url = database.engine.url
     if database.is_sqlite:
-        return SqliteBell(url.database or "", poll_seconds)
-    return PostgresBell(url, poll_seconds)
+        return SqliteBell(database.engine.url.database or "", poll_seconds)
+    return PostgresBell(database.engine, poll_seconds)
 
 
 class SqliteBell(Bell):
@@ -77,23 +77,25 @@ class SqliteBell(Bell):
 
 
 class PostgresBell(Bell):
-    """Is notified by the triggers of the queue."""
+    """Listens for notifications of the queue's triggers; through a pooler it polls instead."""
 
-    def __init__(self, url: URL, poll_seconds: float) -> None:
-        self._address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self, engine: Engine, poll_seconds: float) -> None:
+        self._engine = engine
         self._poll_seconds = poll_seconds
-        self._connection: psycopg.Connection[object] | None = None
+        self._connection: psycopg.Connection[Any] | None = None
+        self._is_pooled = False
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Listen; without a connection, wait a moment and leave finding out to the caller."""
         import psycopg
 
         deadline = time.monotonic() + seconds
+        if self._is_pooled:
+            stop.wait(min(seconds, self._poll_seconds))
+            return True
         try:
             if self._connection is None:
-                self._connection = psycopg.connect(self._address, autocommit=True, **PATIENCE)
-                self._connection.execute(f"LISTEN {QUEUE_CHANNEL}")
-                return True  # what came before that was not heard
+                return self._connect()  # what came before that was not heard
             while not stop.is_set():
                 timeout = min(STOP_SECONDS, max(0.0, deadline - time.monotonic()))
                 if list(self._connection.notifies(timeout=timeout, stop_after=1)):
@@ -116,3 +118,22 @@ class PostgresBell(Bell):
             with suppress(psycopg.Error):
                 self._connection.close()
             self._connection = None
+
+    def _connect(self) -> bool:
+        import psycopg
+
+        address, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        arguments = {**connect_arguments(self._engine.url), **arguments}
+        self._connection = psycopg.connect(*address, **arguments, autocommit=True)
+        if is_pooled(self._connection):
+            # Notifications would go to whichever client has the server connection then.
+            logger.info(
+                "[database] url leads through a connection pooler: the sender polls its queue"
+                " every {:g} seconds",
+                self._poll_seconds,
+            )
+            self._is_pooled = True
+            self.close()
+        else:
+            self._connection.execute(f"LISTEN {QUEUE_CHANNEL}")
+        return True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -27,11 +27,12 @@ from sqlalchemy.orm import Session
 
 from eurydice_core.db.faults import classify, to_error
 from eurydice_core.db.group_commit import GroupCommit
+from eurydice_core.db.postgresql import connect_arguments, prepare_postgresql
 from eurydice_core.db.recorded_events import EventReporter, begin_recording, report_events
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 from eurydice_core.private_files import PRIVATE
 
-__all__ = ["PATIENCE", "Database", "sqlite_path"]
+__all__ = ["Database", "sqlite_path"]
 
 T = TypeVar("T")
 
@@ -39,14 +40,6 @@ WRITES = "eurydice_writes"
 """Execution option of a connection that will write."""
 HASTY = "eurydice_hasty"
 """Execution option of one whose writing need not survive a power cut."""
-PATIENCE: Final[dict[str, Any]] = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-"""Of libpq, in seconds and milliseconds: a server that vanished is noticed within a minute."""
 
 
 class Database:
@@ -61,17 +54,21 @@ class Database:
         self.busy_timeout = busy_timeout
         """Seconds to wait for a lock."""
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        limits = _sqlite_arguments if self.is_sqlite else _postgresql_arguments
+        arguments = (
+            _sqlite_arguments(parsed, busy_timeout) if self.is_sqlite else connect_arguments(parsed)
+        )
         self.engine = create_engine(
             parsed,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=busy_timeout,
             pool_pre_ping=not self.is_sqlite,
-            connect_args=limits(parsed, busy_timeout),
+            connect_args=arguments,
         )
         if self.is_sqlite:
             _prepare_sqlite(self.engine, busy_timeout)
+        else:
+            prepare_postgresql(self.engine, busy_timeout)
         _drop_stale_connections(self.engine)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self._hasty = self.engine.execution_options(**{WRITES: True, HASTY: True})
@@ -222,13 +219,6 @@ def _sqlite_arguments(url: URL, busy_timeout: float) -> dict[str, Any]:
     if not directory.is_dir():
         raise ConfigurationError(f"[database] url: the directory {directory} does not exist")
     return {"timeout": busy_timeout, "check_same_thread": False}
-
-
-def _postgresql_arguments(url: URL, busy_timeout: float) -> dict[str, Any]:
-    """Return how long to wait for a server, and for others' locks, where the URL does not say."""
-    milliseconds = max(1, round(busy_timeout * 1000))  # 0 would be for ever
-    arguments = {**PATIENCE, "options": f"-c lock_timeout={milliseconds}"}
-    return {name: value for name, value in arguments.items() if name not in url.query}
 
 
 def _prepare_sqlite(engine: Engine, busy_timeout: float) -> None:

@@ -7,27 +7,25 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from eurydice_core.db.engine import Database
 from eurydice_core.db.file_lock import file_lock
-from eurydice_core.errors import DatabaseUnavailable
 
 __all__ = ["exclusively"]
 
 WAIT_SECONDS = 60
 LOCK_ALL = text(
-    "SELECT pg_advisory_lock(number) FROM"
+    "SELECT pg_advisory_xact_lock(number) FROM"
     " (SELECT unnest(CAST(:numbers AS bigint[])) AS number ORDER BY 1) AS sorted"
 )
 
 
 @contextmanager
 def exclusively(database: Database, ids: Collection[uuid.UUID]) -> Iterator[None]:
-    """Keep other processes that do the same away from some transferables.
+    """Hold a lock on each of some transferables, against other processes that do the same.
 
-    PostgreSQL keeps a lock for each, which ends with the connection, should this process be
-    killed. SQLite's processes are all of one machine, and take turns at a file beside it.
+    PostgreSQL: advisory locks of a transaction, on a connection of their own; they end with
+    that connection. SQLite: one lock for all, on a file next to the database.
 
     Raises:
         DatabaseUnavailable: the database does not answer, or another process or thread holds
@@ -51,23 +49,12 @@ def exclusively(database: Database, ids: Collection[uuid.UUID]) -> Iterator[None
 
 @contextmanager
 def _advisory_locks(database: Database, ids: Collection[uuid.UUID]) -> Iterator[None]:
-    # In order, so that two of these never wait for each other in a circle.
+    # In order, so that two of these never wait for each other in a circle. The locks are those
+    # of a transaction, since a pooler may give each transaction another session.
     numbers = sorted(int.from_bytes(id.bytes[:8], signed=True) for id in ids)
-    with database.translated():
-        connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    with connection:
-        try:
-            with database.translated():
-                connection.execute(text(f"SET lock_timeout = '{WAIT_SECONDS}s'"))
-                connection.execute(LOCK_ALL, {"numbers": numbers})
-        except DatabaseUnavailable:
-            connection.invalidate()  # which lets go of those it has
-            raise
-        try:
-            yield
-        finally:
-            try:
-                connection.execute(text("SELECT pg_advisory_unlock_all()"))
-                connection.execute(text("RESET lock_timeout"))
-            except DBAPIError:
-                connection.invalidate()
+    with database.connect() as connection, connection.begin():
+        connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
+        # The transaction stays open while bytes are stored, for as long as that takes.
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        connection.execute(LOCK_ALL, {"numbers": numbers})
+        yield

@@ -36,9 +36,8 @@ class GroupCommit:
 
     def __init__(self, write: Callable[[], AbstractContextManager[Session]]) -> None:
         self._write = write
-        self._waiting: SimpleQueue[_Change | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._worker: _Worker | None = None
 
     def submit(self, make: Callable[[Session], T]) -> Future[T]:
         """Make a change soon; the future is done once it is committed.
@@ -48,28 +47,37 @@ class GroupCommit:
         """
         change = _Change(make, Future())
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
-                self._thread.start()
-            self._waiting.put(change)
+            if self._worker is None:
+                self._worker = _Worker(self._write)
+            self._worker.waiting.put(change)
         return change.made
 
     def close(self) -> None:
         """Make what waits, and end the thread."""
         with self._lock:
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                self._waiting.put(None)
-        if thread is not None:
-            thread.join()
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                worker.waiting.put(None)
+        if worker is not None:
+            worker.thread.join()
+
+
+class _Worker:
+    """A thread and its queue; None ends both."""
+
+    def __init__(self, write: Callable[[], AbstractContextManager[Session]]) -> None:
+        self._write = write
+        self.waiting: SimpleQueue[_Change | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+        self.thread.start()
 
     def _run(self) -> None:
-        while (change := self._waiting.get()) is not None:
+        while (change := self.waiting.get()) is not None:
             group = [change]
             is_last = False
             while len(group) < LARGEST_GROUP and not is_last:
                 try:
-                    another = self._waiting.get_nowait()
+                    another = self.waiting.get_nowait()
                 except Empty:
                     break
                 if another is None:
@@ -81,16 +89,22 @@ class GroupCommit:
                 return
 
     def _commit(self, group: list[_Change]) -> None:
+        # A future that was cancelled is out; from here on the others cannot be cancelled.
+        self._make([change for change in group if change.made.set_running_or_notify_cancel()])
+
+    def _make(self, group: list[_Change]) -> None:
+        if not group:
+            return
         try:
             with self._write() as session:
                 results = [change.make(session) for change in group]
-        except BaseException as error:
+        except BaseException as error:  # also what ends a thread: the future's owner decides
             if len(group) == 1 or isinstance(error, DatabaseUnavailable):
                 for change in group:
                     change.made.set_exception(error)
                 return
             for change in group:  # so that the one that fails costs only itself
-                self._commit([change])
+                self._make([change])
         else:
             for change, result in zip(group, results, strict=True):
                 change.made.set_result(result)
