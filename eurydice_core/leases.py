@@ -1,8 +1,8 @@
-"""What this process does that others must not do at the same time, held while it lives.
+"""Leases of this process: work that one process at a time does, held while it lives.
 
-A lease is renewed beside the work. Its holder may be killed: then the lease ends by itself
-after a while, and at once where another process of the same machine looks, since the
-kernel lets go of the lock that every holder has on a file of its own.
+A thread renews them. A lease whose holder was killed ends once another process has seen its
+counter stand still for the lease's duration, on its own monotonic clock. It ends at once where
+a process of the same machine looks: each holder has a lock on a file, which the kernel releases.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -21,8 +22,16 @@ from loguru import logger
 from sqlalchemy import delete
 
 from eurydice_core.db.engine import Database
-from eurydice_core.db.leases import Lease, drop_leases, live_holders, renew_leases, take_lease
+from eurydice_core.db.leases import (
+    Lease,
+    database_time,
+    drop_leases,
+    get_leases,
+    renew_leases,
+    take_lease,
+)
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
+from eurydice_core.model.clock import ChangeAges, steady_seconds
 from eurydice_core.os_advice import WRITE_ACCESS, advice
 from eurydice_core.private_files import PRIVATE
 
@@ -38,7 +47,12 @@ class Leases:
     """The leases of one process."""
 
     def __init__(
-        self, database: Database, state_dir: Path, *, seconds: float = LEASE_SECONDS
+        self,
+        database: Database,
+        state_dir: Path,
+        *,
+        seconds: float = LEASE_SECONDS,
+        steady: Callable[[], float] = steady_seconds,
     ) -> None:
         self.holder = uuid.uuid4()
         self._database = database
@@ -49,13 +63,16 @@ class Leases:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._life: int | None = None
+        self._life_lock = threading.Lock()
+        self._ages = ChangeAges(steady=steady)
 
-    def take(self, name: str, *, holder: uuid.UUID | None = None) -> bool:
+    def take(self, name: str, *, holder: uuid.UUID | None = None, trust_date: bool = False) -> bool:
         """Take a lease unless a living process holds it; return whether it is ours now.
 
         Args:
             name: what is to be done by one process alone.
             holder: on whose behalf; of this process if None.
+            trust_date: whether a lease that was not observed yet ends by the database's clock.
 
         Raises:
             ConfigurationError: `state_dir` cannot be used.
@@ -64,9 +81,13 @@ class Leases:
         mine = holder or self.holder
         if mine == self.holder:
             self._prove_life()
-        with self._database.write(durable=False) as session:
-            taken = take_lease(session, name, mine, self._seconds)
         with self._lock:
+            with self._database.write(durable=False) as session:
+                known = session.get(Lease, name)
+                late = database_time(session) - known.expires_at if known and trust_date else 0.0
+                first = self._seconds + late if late > 0 else 0.0
+                ended = known if known and self._has_ended(known, first) else None
+                taken = take_lease(session, name, mine, self._seconds, ended)
             if taken:
                 self._held[name] = mine
                 self._start()
@@ -74,34 +95,58 @@ class Leases:
                 self._held.pop(name, None)
         return taken
 
+    def _has_ended(self, lease: Lease, first: float = 0.0) -> bool:
+        value = (lease.holder, lease.renewals)
+        return self._ages.age(lease.name, value, first=first) > self._seconds
+
     def place(self, kind: str) -> str:
         """Return which place among processes of a kind is ours: `kind/0`, or the first free one.
 
         Raises:
             DatabaseUnavailable: nobody can be asked.
         """
-        with self._lock:
-            held = next((name for name in self._held if name.startswith(f"{kind}/")), None)
+        held = self._held_place(kind)
         if held is not None:
             return held
         return next(name for number in count() if self.take(name := f"{kind}/{number}"))
 
-    def living(self, prefix: str) -> set[uuid.UUID]:
-        """Return who holds leases whose names begin so; the dead of this machine hold none."""
+    def _held_place(self, kind: str) -> str | None:
+        with self._lock:
+            return next((name for name in self._held if name.startswith(f"{kind}/")), None)
+
+    def outlive(self, name: str, *, holder: uuid.UUID) -> bool:
+        """Wait until a lease of another holder ends and take it; False once it is renewed."""
+        before = self._value(name)
+        while not self.take(name, holder=holder):
+            if self._value(name) != before:
+                return False
+            time.sleep(self._seconds / 30)
+        return True
+
+    def _value(self, name: str) -> tuple[uuid.UUID, int] | None:
         with self._database.read() as session:
-            return live_holders(session, prefix)
+            lease = session.get(Lease, name)
+            return None if lease is None else (lease.holder, lease.renewals)
+
+    def living(self, prefix: str) -> set[uuid.UUID]:
+        """Return the holders of leases whose names begin so, except those seen to have ended.
+
+        A lease seen for the first time lives until its counter has stood still for its duration.
+        """
+        with self._database.read() as session:
+            leases = get_leases(session, prefix)
+        self._ages.keep({lease.name for lease in leases}, prefix)
+        return {lease.holder for lease in leases if not self._has_ended(lease)}
 
     def renew(self) -> None:
         """Hold everything for longer; what was lost meanwhile is told, and not held any more."""
-        with self._lock:
-            held = dict(self._held)
         lost: set[str] = set()
-        with self._database.write(durable=False) as session:
-            for holder in set(held.values()):
-                names = {name for name, whose in held.items() if whose == holder}
-                lost |= names - renew_leases(session, names, holder, self._seconds)
-        with self._lock:
-            for name in lost & self._held.keys():
+        with self._lock:  # so that a lease taken meanwhile is not taken for a lost one
+            with self._database.write(durable=False) as session:
+                for holder in set(self._held.values()):
+                    names = {name for name, whose in self._held.items() if whose == holder}
+                    lost |= names - renew_leases(session, names, holder, self._seconds)
+            for name in lost:
                 del self._held[name]
         if self._life is not None:
             self._end_the_dead()
@@ -141,11 +186,16 @@ class Leases:
                 self.renew()
             except DatabaseUnavailable as error:
                 logger.warning("leases cannot be renewed: {}", error)
+            except Exception:  # the thread must not end while the process works on
+                logger.exception("a bug kept leases from being renewed")
 
     def _prove_life(self) -> None:
         """Lock a file for as long as this process lives; end the leases of those that do not."""
-        if self._life is not None:
-            return
+        with self._life_lock:
+            if self._life is None:
+                self._lock_life_file()
+
+    def _lock_life_file(self) -> None:
         path = self._directory / str(self.holder)
         try:
             PRIVATE.make_directory(self._directory, parents=False)
@@ -183,12 +233,20 @@ class Leases:
 def hold_machine(database: Database, leases: Leases) -> None:
     """Keep a SQLite database to the processes of one machine.
 
-    Its locks and its shared memory do not reach another one: two would destroy it.
+    Its locks and its shared memory do not reach another one: two would destroy it. A lease
+    that seems to be held is observed for its duration, since its date may be of a clock that
+    was stepped, or of this machine before a quick restart.
 
     Raises:
         ConfigurationError: another machine uses it.
     """
-    if database.is_sqlite and not leases.take(MACHINE, holder=this_machine()):
+    if not database.is_sqlite:
+        return
+    machine = this_machine()
+    if leases.take(MACHINE, holder=machine, trust_date=True):
+        return
+    logger.info("database {}: is it used by another machine? waiting to see", database.name)
+    if not leases.outlive(MACHINE, holder=machine):
         raise ConfigurationError(
             f"database {database.name} is used by another machine, and SQLite serves one alone:"
             " choose PostgreSQL in [database] url of both, or stop the services there"

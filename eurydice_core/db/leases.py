@@ -1,44 +1,93 @@
-"""Who does what, told to processes on other machines: a name, its holder, and until when.
+"""Leases in the database: a name, its holder, and a counter that the holder raises.
 
-Times are the database's own, so that machines whose clocks differ agree on them.
+A lease ends when its counter has stood still for its duration on the observer's own monotonic
+clock, so no clock that steps ends or prolongs one: see `eurydice_core.leases`.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, String, delete, func, or_, select, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    String,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from eurydice_core.db.tables import Base
 from eurydice_core.db.upsert import insert
 
-__all__ = ["Lease", "drop_leases", "holder_of", "live_holders", "renew_leases", "take_lease"]
+__all__ = [
+    "DatabaseClock",
+    "Lease",
+    "database_now",
+    "database_time",
+    "drop_leases",
+    "get_leases",
+    "renew_leases",
+    "take_lease",
+]
+
+
+DatabaseClock = Callable[[Session], datetime]
+"""Returns the time of a session's database, in UTC."""
 
 
 class Lease(Base):
-    """Something that one process does, for as long as it says that it lives."""
+    """What one process does alone, for as long as it raises the counter."""
 
     __tablename__ = "leases"
 
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     holder: Mapped[uuid.UUID]
+    renewals: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     expires_at: Mapped[float] = mapped_column(Float(53))
-    """Seconds since 1970."""
+    """Seconds since 1970 on the database's clock; a hint for who has not observed the counter."""
 
 
-def take_lease(session: Session, name: str, holder: uuid.UUID, seconds: float) -> bool:
-    """Take a lease that nobody else holds, or hold it for longer; return whether it is held."""
-    now = database_time(session)
+def get_leases(session: Session, prefix: str) -> list[Lease]:
+    """Return the leases whose names begin with `prefix`, ended ones as well."""
+    return list(
+        session.scalars(select(Lease).where(Lease.name.startswith(prefix, autoescape=True)))
+    )
+
+
+def take_lease(
+    session: Session, name: str, holder: uuid.UUID, seconds: float, ended: Lease | None
+) -> bool:
+    """Take a free lease, renew an own one, or replace `ended`; return whether it is held.
+
+    Args:
+        session: a transaction that writes.
+        name: the lease.
+        holder: who is to have it.
+        seconds: its duration.
+        ended: the lease as it was when it was seen to have ended.
+    """
+    mine: ColumnElement[bool] = Lease.holder == holder
+    if ended is not None:
+        unchanged = and_(Lease.holder == ended.holder, Lease.renewals == ended.renewals)
+        mine = or_(mine, unchanged)
+    expires_at = database_time(session) + seconds
     taken = session.execute(
         insert(session, Lease)
-        .values(name=name, holder=holder, expires_at=now + seconds)
+        .values(name=name, holder=holder, renewals=0, expires_at=expires_at)
         .on_conflict_do_update(
             index_elements=[Lease.name],
-            set_={"holder": holder, "expires_at": now + seconds},
-            where=or_(Lease.holder == holder, Lease.expires_at < now),
+            set_={"holder": holder, "renewals": Lease.renewals + 1, "expires_at": expires_at},
+            where=mine,
         )
         .returning(Lease.name)
     )
@@ -48,11 +97,11 @@ def take_lease(session: Session, name: str, holder: uuid.UUID, seconds: float) -
 def renew_leases(
     session: Session, names: Collection[str], holder: uuid.UUID, seconds: float
 ) -> set[str]:
-    """Hold leases for longer; return those that are still held."""
+    """Raise the counters of leases; return the names of those that are still held."""
     kept = session.scalars(
         update(Lease)
         .where(Lease.name.in_(names), Lease.holder == holder)
-        .values(expires_at=database_time(session) + seconds)
+        .values(renewals=Lease.renewals + 1, expires_at=database_time(session) + seconds)
         .returning(Lease.name)
         .execution_options(synchronize_session=False)
     )
@@ -68,28 +117,16 @@ def drop_leases(session: Session, names: Collection[str], holder: uuid.UUID) -> 
     )
 
 
-def live_holders(session: Session, prefix: str) -> set[uuid.UUID]:
-    """Return who holds a lease whose name begins so."""
-    query = select(Lease.holder).where(
-        Lease.name.startswith(prefix, autoescape=True),
-        Lease.expires_at >= database_time(session),
-    )
-    return set(session.scalars(query))
-
-
-def holder_of(session: Session, name: str) -> uuid.UUID | None:
-    """Return who holds a lease now."""
-    query = select(Lease.holder).where(
-        Lease.name == name, Lease.expires_at >= database_time(session)
-    )
-    return session.scalar(query)
-
-
 def database_time(session: Session) -> float:
-    """Return the database's time, in seconds since 1970."""
+    """Return the time of the database's clock, in seconds since 1970."""
     clock: ColumnElement[Any]
     if session.get_bind().dialect.name == "postgresql":
         clock = func.extract("epoch", func.clock_timestamp())
     else:
         clock = (func.julianday("now") - 2440587.5) * 86400.0
     return float(session.scalar(select(type_coerce(clock, Float(53)))) or 0.0)
+
+
+def database_now(session: Session) -> datetime:
+    """Return the time of the database's clock, in UTC: the same for all processes."""
+    return datetime.fromtimestamp(database_time(session), UTC)

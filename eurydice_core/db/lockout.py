@@ -4,6 +4,9 @@ They are counted for a user name together with an address, so that nobody can lo
 somebody else, and, ten times as many, for an address alone, which may try many names.
 Names that do not exist are counted in the same way. A count is forgotten when its window
 ends, or its lockout, or (that of the name) with a right password.
+
+Times are of the database's clock, which all processes share. An end that lies further ahead than
+twice a window or a lockout is from before a step back of that clock: it has passed.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from loguru import logger
-from sqlalchemy import case, delete, select
+from sqlalchemy import ColumnElement, and_, case, delete, not_, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.engine import Database
+from eurydice_core.db.leases import DatabaseClock, database_now
 from eurydice_core.db.tables import SignInFailures
 from eurydice_core.db.upsert import insert
-from eurydice_core.model.clock import Clock, utc_now
 
 __all__ = ["Lockout", "LockoutRules", "Standing"]
 
@@ -65,16 +68,22 @@ class _Count:
 class Lockout:
     """Counts in the database, since any process may be asked next."""
 
-    def __init__(self, database: Database, rules: LockoutRules, *, now: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rules: LockoutRules,
+        *,
+        now: DatabaseClock = database_now,
+    ) -> None:
         self._database = database
         self._rules = rules
         self._now = now
 
     def standing(self, session: Session, username: str, address: str) -> Standing:
         """Return what counts against the passwords of a name from an address."""
-        now, row = self._now(), SignInFailures
+        now, row = self._now(session), SignInFailures
         counts = {count.key: count for count in self._counts(username, address)}
-        query = select(row).where(row.key.in_(counts), row.ends_at > now)
+        query = select(row).where(row.key.in_(counts), self._counts_at(now))
         seconds, failed = 0.0, False
         for known in session.scalars(query):
             count = counts[known.key]
@@ -85,9 +94,10 @@ class Lockout:
 
     def note_failure(self, username: str, address: str) -> None:
         """Count a wrong password, and forget what ended."""
-        now, locked = self._now(), []
-        self._trim(now)
+        locked = []
+        self._trim()
         with self._database.write() as session:
+            now = self._now(session)
             for count in self._counts(username, address):
                 if self._failures(session, count, now) == count.limit:
                     locked.append(count.label)
@@ -104,11 +114,17 @@ class Lockout:
         with self._database.write() as session:
             session.execute(delete(SignInFailures).where(SignInFailures.key == key))
 
-    def _trim(self, now: datetime) -> None:
-        """Forget what ended, in passing over what another process is at: neither waits."""
+    def _counts_at(self, now: datetime) -> ColumnElement[bool]:
+        """Return the predicate of counts that have not ended."""
+        row, rules = SignInFailures, self._rules
+        longest = now + 2 * timedelta(seconds=max(rules.window, rules.duration))
+        return and_(row.ends_at > now, row.ends_at <= longest)
+
+    def _trim(self) -> None:
+        """Delete counts that have ended, except those that another process is changing."""
         row = SignInFailures
-        ended = select(row.key).where(row.ends_at <= now).limit(BATCH)
         with self._database.write() as session:
+            ended = select(row.key).where(not_(self._counts_at(self._now(session)))).limit(BATCH)
             session.execute(
                 delete(row)
                 .where(row.key.in_(ended.with_for_update(skip_locked=True)))
@@ -120,15 +136,16 @@ class Lockout:
         window_end = now + timedelta(seconds=rules.window)
         lockout_end = now + timedelta(seconds=rules.duration)
         first_end = lockout_end if count.limit == 1 else window_end
+        ended = not_(self._counts_at(now))
         failures: int = session.scalar(
             insert(session, row)
             .values(key=count.key, failures=1, ends_at=first_end)
             .on_conflict_do_update(
                 index_elements=[row.key],
                 set_={
-                    "failures": case((row.ends_at <= now, 1), else_=row.failures + 1),
+                    "failures": case((ended, 1), else_=row.failures + 1),
                     "ends_at": case(
-                        (row.ends_at <= now, first_end),
+                        (ended, first_end),
                         (row.failures + 1 == count.limit, lockout_end),
                         else_=row.ends_at,
                     ),

@@ -15,7 +15,7 @@ from eurydice_core.destination.purge import GONE, purge, purgeable
 from eurydice_core.destination.transitions import record_ended
 from eurydice_core.installation import Installation
 from eurydice_core.leases import CLEANER
-from eurydice_core.model.clock import Clock, utc_now
+from eurydice_core.model.clock import Clock, SteadyClock
 from eurydice_core.model.states import IncomingState
 from eurydice_core.orphans import Orphans
 from eurydice_core.removal import remove_each
@@ -30,12 +30,12 @@ BATCH = 500
 class DestinationCleaner(Service):
     """Removes what was kept for as long as the configuration says."""
 
-    def __init__(self, installation: Installation, *, now: Clock = utc_now) -> None:
+    def __init__(self, installation: Installation, *, now: Clock | None = None) -> None:
         super().__init__()
         settings = installation.settings.cleaner
         self.interval = settings.run_every
         self._installation = installation
-        self._now = now
+        self._now = now = now or SteadyClock()  # deletes nothing because a clock jumped
         self._expire_after = timedelta(seconds=settings.expire_after)
         self._repair_within = timedelta(seconds=settings.repair_within)
         self._trim_after = timedelta(seconds=settings.trim_after)

@@ -32,7 +32,7 @@ from eurydice_core.db.outgoing import (
 from eurydice_core.errors import StorageError
 from eurydice_core.installation import Installation
 from eurydice_core.leases import CLEANER
-from eurydice_core.model.clock import Clock, utc_now
+from eurydice_core.model.clock import Clock, SteadyClock
 from eurydice_core.model.states import OutgoingState, RangeState, RevocationReason
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.orphans import Orphans
@@ -48,12 +48,12 @@ BATCH = 500
 class OriginCleaner(Service):
     """Removes what is no longer needed, and never anything that was not sent."""
 
-    def __init__(self, installation: Installation, *, now: Clock = utc_now) -> None:
+    def __init__(self, installation: Installation, *, now: Clock | None = None) -> None:
         super().__init__()
         settings = installation.settings
         self.interval = settings.cleaner.run_every
         self._installation = installation
-        self._now = now
+        self._now = now = now or SteadyClock()  # deletes nothing because a clock jumped
         self._retain = timedelta(seconds=settings.sender.retain_after_send)
         self._upload_timeout = timedelta(seconds=settings.cleaner.upload_timeout)
         self._trim_after = timedelta(seconds=settings.cleaner.trim_after)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from loguru import logger
@@ -22,7 +22,7 @@ from eurydice_core.db.facts import LAST_PACKET_SENT_AT, set_time
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.scheduler import Scheduler
 from eurydice_core.interfaces.transport import PacketSender
-from eurydice_core.model.clock import Clock, utc_now
+from eurydice_core.model.clock import Clock, steady_seconds, utc_now
 from eurydice_core.model.states import OutgoingState
 from eurydice_core.origin.bad_ranges import BadRanges
 from eurydice_core.origin.claims import Claims
@@ -67,6 +67,7 @@ class Sender(Service):
         link: PacketSender,
         *,
         now: Clock = utc_now,
+        steady: Callable[[], float] = steady_seconds,
     ) -> None:
         super().__init__()
         settings = installation.settings.sender
@@ -87,13 +88,14 @@ class Sender(Service):
         self._reader = RangeReader(installation.storage, installation.settings.storage.plugin)
         self._bad_ranges = BadRanges(self._queue, self._claims)
         self._repeats = settings.repeat - 1
-        self._heartbeat = timedelta(seconds=settings.heartbeat_every)
+        self._heartbeat = settings.heartbeat_every
+        self._steady = steady
         self._stream = uuid.uuid4()
         self._watch = SenderWatch(
             installation.database, installation.leases, self._stream, link.counters
         )
         self._sequence = 0
-        self._last_sent: datetime | None = None
+        self._last_sent: float | None = None
         self._flight: Flight | None = None
         self._next_at = 0.0
         self._buffers = [bytearray(), bytearray()]
@@ -175,7 +177,7 @@ class Sender(Service):
     def _heartbeat_is_due(self) -> bool:
         if self._flight is not None:
             return False
-        return self._last_sent is None or self._now() - self._last_sent >= self._heartbeat
+        return self._last_sent is None or self._steady() - self._last_sent >= self._heartbeat
 
     def _pack(self, load: Load) -> memoryview | None:
         """Return the sealed packet; None if a range cannot be read: it is planned anew."""
@@ -211,7 +213,8 @@ class Sender(Service):
         return is_whole
 
     def _note_sent(self, load: Load) -> None:
-        now = self._last_sent = self._now()
+        now = self._now()
+        self._last_sent = self._steady()
         self._watch.sent(load)
         ranges = [item.id for item in load.ranges]
         revocations = [row for row, _ in load.revocations]

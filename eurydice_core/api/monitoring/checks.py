@@ -24,7 +24,7 @@ from eurydice_core.db.schema import require_migrated
 from eurydice_core.installation import Installation
 from eurydice_core.interfaces.storage import HasFreeSpace
 from eurydice_core.link.reception import moment
-from eurydice_core.model.clock import Clock, utc_now
+from eurydice_core.model.clock import ChangeAges, Clock, utc_now
 from eurydice_core.model.quantities import format_duration, format_size
 from eurydice_core.model.states import Side
 
@@ -58,15 +58,28 @@ Check = Callable[[], Result]
 """Blocks; what it raises is a failure, and the reason of it."""
 
 
+class _Ages:
+    """Seconds since a recorded time; by the wall clock only for what is seen the first time."""
+
+    def __init__(self, now: Clock) -> None:
+        self._now = now
+        self._changes = ChangeAges()
+
+    def since(self, name: str, at: datetime) -> float:
+        """Return the age of `at`, the latest time recorded under a name."""
+        return self._changes.age(name, at, first=(self._now() - at).total_seconds())
+
+
 def checks_of(installation: Installation, now: Clock = utc_now) -> Mapping[str, Check]:
     """Return the checks of a side by name."""
     link = _sender if installation.settings.side is Side.ORIGIN else _receiver
+    ages = _Ages(now)
     checks: dict[str, Check] = {
         "database": lambda: _database(installation),
         "migrations": lambda: _migrations(installation),
         "storage": lambda: _storage(installation),
         "disk": lambda: _disk(installation),
-        "link": lambda: link(installation, now()),
+        "link": lambda: link(installation, ages),
     }
     if isinstance(installation.storage, HasFreeSpace):
         checks["storage_space"] = lambda: _storage_space(installation)
@@ -114,29 +127,29 @@ def _space(installation: Installation, place: str, free: int) -> Result:
     )
 
 
-def _sender(installation: Installation, now: datetime) -> Result:
+def _sender(installation: Installation, ages: _Ages) -> Result:
     with installation.database.read() as session:
         noted = get_notes(session, NoteKind.SENDER)
         last = get_time(session, LAST_PACKET_SENT_AT)
         if get_fact(session, MAINTENANCE):
             return Result(Health.OK, "maintenance: the sender is held back")
     allowed = LATE * installation.settings.sender.heartbeat_every
-    return _alive("sender", noted, now) or _recent(last, allowed, now)
+    return _alive("sender", noted, ages) or _recent(last, allowed, ages)
 
 
-def _receiver(installation: Installation, now: datetime) -> Result:
+def _receiver(installation: Installation, ages: _Ages) -> Result:
     with installation.database.read() as session:
         noted = get_notes(session, NoteKind.LINK)
         last = get_time(session, LAST_PACKET_RECEIVED_AT)
     allowed = installation.settings.receiver.expect_packet_every
-    return _alive("receiver", noted, now) or _recent(last, allowed, now)
+    return _alive("receiver", noted, ages) or _recent(last, allowed, ages)
 
 
-def _alive(service: str, noted: Mapping[str, Any] | None, now: datetime) -> Result | None:
+def _alive(service: str, noted: Mapping[str, Any] | None, ages: _Ages) -> Result | None:
     at = moment(noted.get("recorded_at")) if noted else None
     if at is None:
         return Result(Health.DEGRADED, f"the {service} never ran")
-    age = (now - at).total_seconds()
+    age = ages.since(service, at)
     if age <= STALE_SECONDS:
         return None
     return Result(
@@ -146,10 +159,10 @@ def _alive(service: str, noted: Mapping[str, Any] | None, now: datetime) -> Resu
     )
 
 
-def _recent(last: datetime | None, allowed: float, now: datetime) -> Result:
+def _recent(last: datetime | None, allowed: float, ages: _Ages) -> Result:
     if last is None:
         return Result(Health.DEGRADED, "no packet has crossed yet")
-    age = (now - last).total_seconds()
+    age = ages.since("packet", last)
     if age <= allowed:
         return OK
     return Result(

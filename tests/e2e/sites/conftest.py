@@ -283,6 +283,11 @@ def tools() -> Any:
         expect_each_once = staticmethod(expect_each_once)
         wait_until = staticmethod(wait_until)
         upload = staticmethod(upload)
+
+        @staticmethod
+        def digest(content: bytes) -> str:
+            return hashlib.sha256(content).hexdigest()
+
         download_digest = staticmethod(download_digest)
 
     return Tools

@@ -26,7 +26,7 @@ class Door:
     def __init__(self, database, rules=RULES):
         self.database = database
         self.now = START
-        self.lockout = Lockout(database, rules, now=lambda: self.now)
+        self.lockout = Lockout(database, rules, now=lambda _session: self.now)
 
     def fail(self, name="alice", address="10.0.0.1"):
         self.lockout.note_failure(name, address)
@@ -176,3 +176,23 @@ def test_the_lockout_is_a_small_state_machine(sqlite_database, steps):
                     ends_at = door.now + timedelta(seconds=RULES.duration)
     finally:
         database.dispose()
+
+
+def test_step_of_the_clock_back_prolongs_no_lockout(door):
+    for _ in range(3):
+        door.fail()
+    assert door.left() == 20
+    door.now -= timedelta(hours=1)
+    assert door.left() == 0
+    for _ in range(2):
+        door.fail()
+        assert door.left() == 0  # counting began anew
+    door.fail()
+    assert door.left() == 20
+
+
+def test_real_clock_of_the_database_is_used(database):
+    lockout = Lockout(database, LockoutRules(attempts=1, window=60, duration=60))
+    lockout.note_failure("alice", "10.0.0.1")
+    with database.read() as session:
+        assert 0 < lockout.standing(session, "alice", "10.0.0.1").seconds <= 60

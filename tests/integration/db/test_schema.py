@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from eurydice_core.db.engine import Database
+from eurydice_core.db.leases import Lease
 from eurydice_core.db.outgoing import OutgoingRange
 from eurydice_core.db.schema import (
     belongs_to,
@@ -48,6 +51,25 @@ def test_migrating_gives_exactly_the_tables_of_the_side(make_database, side):
             session.connection(), opts={"include_object": belongs_to(side)}
         )
         assert compare_metadata(context, Base.metadata) == []
+    database.dispose()
+
+
+@pytest.mark.parametrize("side", Side)
+def test_leases_of_the_first_revision_are_kept(make_database, side):
+    database = Database(make_database(side))
+    with database.write() as session:
+        config = script_config(side)
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, f"{side}_0001")
+        holder = uuid.uuid4()
+        session.execute(
+            text("INSERT INTO leases (name, holder, expires_at) VALUES ('cleaner', :holder, 1)"),
+            {"holder": holder.hex},
+        )
+    migrate(database, side)
+    with database.read() as session:
+        lease = session.get_one(Lease, "cleaner")
+        assert (lease.holder, lease.renewals) == (holder, 0)
     database.dispose()
 
 

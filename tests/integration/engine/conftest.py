@@ -46,12 +46,22 @@ class Clock:
     """A time that only tests move."""
 
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    uptime: float = 1000.0
 
     def __call__(self) -> datetime:
         return self.at
 
     def forward(self, **amount: float) -> None:
+        """Let time pass, on the wall and in the machine."""
+        self.step(**amount)
+        self.uptime += timedelta(**amount).total_seconds()
+
+    def step(self, **amount: float) -> None:
+        """Set the wall clock anew, though no time passes."""
         self.at += timedelta(**amount)
+
+    def steady(self) -> float:
+        return self.uptime
 
 
 @dataclass
@@ -89,7 +99,9 @@ class Sides:
 
     def new_sender(self) -> Sender:
         """Start the sender anew, as after a crash."""
-        sender = Sender(self.origin, OldestFirst(), self.wire, now=self.clock)
+        sender = Sender(
+            self.origin, OldestFirst(), self.wire, now=self.clock, steady=self.clock.steady
+        )
         self.senders.append(sender)
         return sender
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from unittest.mock import Mock
 
 import pytest
@@ -15,12 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from eurydice_core.db import leases as leases_table
 from eurydice_core.db.bell import open_bell
 from eurydice_core.db.leases import Lease
 from eurydice_core.db.outgoing import OutgoingClaim, OutgoingRange
 from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable, LinkDown
 from eurydice_core.leases import MACHINE, Leases, hold_machine
+from eurydice_core.model.clock import steady_seconds
 from eurydice_core.model.states import RangeState, RevocationReason
 from eurydice_core.origin.clean import OriginCleaner
 from eurydice_core.origin.revoke import revoke
@@ -37,14 +41,15 @@ class Senders:
         self.leases: list[Leases] = []
         self.senders: list[Sender] = []
 
-    def start(self, seconds: float = 30.0) -> Sender:
+    def start(self, steady: Callable[[], float] = steady_seconds) -> Sender:
         origin = self.sides.origin
-        leases = Leases(origin.database, origin.settings.state_dir, seconds=seconds)
+        leases = Leases(origin.database, origin.settings.state_dir, steady=steady)
         sender = Sender(
             replace(origin, leases=leases),
             type(self.sides.sender._planner._scheduler)(),
             self.sides.wire,
             now=self.sides.clock,
+            steady=self.sides.clock.steady,
         )
         self.leases.append(leases)
         self.senders.append(sender)
@@ -145,12 +150,21 @@ def claims(sides) -> list[OutgoingClaim]:
 
 def test_what_a_sender_of_another_machine_had_on_its_way_waits_for_its_lease(sides, senders):
     sides.submit(b"x" * 1000)
-    silent = senders.start(seconds=-1.0)  # not heard for too long, and not known to be dead
+    steady = sides.clock.steady
+    silent, living, other = (senders.start(steady) for _ in range(3))  # none is known to be dead
     silent.step()
-    living = senders.start()
     living.step()
     assert sides.carried(sides.wire.packets) == 3 + 3
-    other = senders.start()
+    other._claims.look()  # sees the counters of both for the first time
+    sides.clock.step(days=1)
+    other._claims.look()
+    sides.clock.step(days=-1, hours=-1)
+    other._claims.look()
+    assert len(claims(sides)) == 3 + 3, "a clock that steps ends no lease"
+    for _ in range(2):
+        sides.clock.forward(seconds=20)
+        senders.leases[senders.senders.index(living)].renew()
+        other._claims.look()
     drain(other)
     assert sides.carried(sides.wire.packets) == 3 + 3 + 7, (
         "what the living one has is not sent twice"
@@ -196,6 +210,64 @@ def test_lease_is_for_one_holder_until_it_is_given_up(sides, senders):
     assert not any((directory / "leases").iterdir())
 
 
+def test_lease_ends_once_its_counter_stood_still_for_its_duration(sides):
+    database, directory, clock = (
+        sides.origin.database,
+        sides.origin.settings.state_dir,
+        sides.clock,
+    )
+    holder = Leases(database, directory)
+    observer = Leases(database, directory, steady=clock.steady)
+    assert holder.take("cleaner")
+    for seconds in (0, 29, 1):
+        clock.forward(seconds=seconds)
+        assert not observer.take("cleaner")
+    holder.renew()
+    clock.forward(seconds=1)
+    assert not observer.take("cleaner")  # it was renewed
+    clock.forward(seconds=31)
+    assert observer.take("cleaner")
+    holder.renew()
+    assert not holder.holds("cleaner")
+    for leases in (holder, observer):
+        leases.close()
+
+
+@pytest.mark.parametrize("step", [timedelta(days=1), timedelta(hours=-1)])
+def test_step_of_the_databases_clock_ends_and_prolongs_no_lease(sides, monkeypatch, step):
+    database, directory, clock = (
+        sides.origin.database,
+        sides.origin.settings.state_dir,
+        sides.clock,
+    )
+    holder = Leases(database, directory)
+    observer = Leases(database, directory, steady=clock.steady)
+    assert holder.take("cleaner")
+    assert not observer.take("cleaner")
+    real = leases_table.database_time
+    monkeypatch.setattr(
+        leases_table, "database_time", lambda session: real(session) + step.total_seconds()
+    )
+    assert not observer.take("cleaner")
+    assert observer.living("clean") == {holder.holder}
+    clock.forward(seconds=31)
+    assert observer.living("clean") == set()
+    assert observer.take("cleaner")
+    for leases in (holder, observer):
+        leases.close()
+
+
+def test_leases_are_taken_and_renewed_by_threads_at_once(sides):
+    leases = Leases(sides.origin.database, sides.origin.settings.state_dir)
+    with ThreadPoolExecutor(6) as pool:
+        places = set(pool.map(lambda _: leases.place("sender"), range(24)))
+        list(pool.map(lambda _: leases.renew(), range(6)))
+    assert len(places) <= 6
+    assert all(leases.holds(place) for place in places)
+    assert len(list((sides.origin.settings.state_dir / "leases").iterdir())) == 1
+    leases.close()
+
+
 def test_lost_lease_is_not_held_any_more(sides):
     leases = Leases(sides.origin.database, sides.origin.settings.state_dir)
     leases.take("cleaner")
@@ -207,13 +279,18 @@ def test_lost_lease_is_not_held_any_more(sides):
 
 
 def test_sqlite_serves_one_machine_alone(sides):
-    database, leases = sides.origin.database, sides.origin.leases
-    assert leases.take(MACHINE, holder=uuid.uuid4())
+    database, directory = sides.origin.database, sides.origin.settings.state_dir
+    elsewhere = Leases(database, directory, seconds=0.3)
+    leases = Leases(database, directory, seconds=60.0)
+    assert elsewhere.take(MACHINE, holder=uuid.uuid4())
     if database.is_sqlite:
         with pytest.raises(ConfigurationError, match="used by another machine, and SQLite serves"):
             hold_machine(database, leases)
-    else:
-        hold_machine(database, leases)
+        elsewhere.close()
+        leases = Leases(database, directory, seconds=0.3)
+    hold_machine(database, leases)  # once the counter stands still
+    for each in (elsewhere, leases):
+        each.close()
 
 
 def test_bell_rings_for_what_is_queued_and_not_for_nothing(sides):

@@ -25,7 +25,7 @@ class Gate:
     def __init__(self, database, rate):
         self.database = database
         self.now = START
-        self.throttle = UploadThrottle(database, rate, now=lambda: self.now)
+        self.throttle = UploadThrottle(database, rate, now=lambda _session: self.now)
         self.user = Accounts(database).add("alice").id
 
     def refused(self, user=None):
@@ -87,7 +87,9 @@ def test_the_largest_rates_fit_the_database(database):
 
 def test_processes_count_together(database):
     gate = Gate(database, Rate(30, 86400))
-    others = [UploadThrottle(database, Rate(30, 86400), now=lambda: START) for _ in range(4)]
+    others = [
+        UploadThrottle(database, Rate(30, 86400), now=lambda _session: START) for _ in range(4)
+    ]
 
     def try_often(throttle):
         admitted = 0
@@ -156,3 +158,12 @@ def test_who_keeps_to_the_rate_is_never_refused(sqlite_database, count, uploads)
             gate.now += timedelta(seconds=60 / count)
     finally:
         database.dispose()
+
+
+def test_step_of_the_clock_back_locks_nobody_out(database):
+    gate = Gate(database, Rate(3, 60))
+    assert [gate.refused() for _ in range(4)] == [None, None, None, 20]
+    gate.now -= timedelta(hours=1)
+    assert [gate.refused() for _ in range(4)] == [None, None, None, 20]
+    gate.now += timedelta(days=1)
+    assert [gate.refused() for _ in range(4)] == [None, None, None, 20]

@@ -155,6 +155,15 @@ def test_heartbeats_come_at_first_and_then_at_their_interval(sides):
     assert len(sides.send()) == 1
 
 
+@pytest.mark.parametrize("step", [{"hours": -1}, {"days": 1}])
+def test_heartbeats_keep_their_interval_when_the_clock_steps(sides, step):
+    assert len(sides.send()) == 1
+    sides.clock.step(**step)
+    assert sides.send() == []
+    sides.clock.forward(seconds=120)
+    assert len(sides.send()) == 1
+
+
 def test_maintenance_stops_all_but_heartbeats(sides):
     with sides.origin.database.write() as session:
         set_fact(session, MAINTENANCE, True)
