@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.service, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.service,
+    pytest.mark.scale,
+    pytest.mark.timeout(600),
+]
 
 FILES = 50
 LARGEST = 20 * 2**20

@@ -77,7 +77,7 @@ def expect_all(tools, client, sent):
         assert tools.download_digest(client, id) == digest
 
 
-@pytest.mark.parametrize("side", ["origin", "destination"])
+@pytest.mark.parametrize("side", ["origin", pytest.param("destination", marks=pytest.mark.scale)])
 @pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.scale)])
 def test_read_only_database_amid_200_files_loses_nothing(
     side, seconds, make_sites, tools, postgres_server
