@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "origin_0003"
-down_revision = "origin_0002"
+revision = "origin_0004"
+down_revision = "origin_0003"
 branch_labels = None
 depends_on = None
 

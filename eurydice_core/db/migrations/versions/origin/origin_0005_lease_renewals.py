@@ -1,7 +1,7 @@
 """Leases have a counter of renewals, so that a clock that steps ends none.
 
-Revision ID: origin_0004
-Revises: origin_0003
+Revision ID: origin_0005
+Revises: origin_0004
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "origin_0004"
-down_revision = "origin_0003"
+revision = "origin_0005"
+down_revision = "origin_0004"
 branch_labels = None
 depends_on = None
 
