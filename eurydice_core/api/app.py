@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Route
@@ -22,6 +23,7 @@ from starlette.types import Scope
 from eurydice_core.api import reference, shared, sign_in
 from eurydice_core.api.administration.desk import Desk
 from eurydice_core.api.authentication import Authentication
+from eurydice_core.api.bodies import BodyMiddleware
 from eurydice_core.api.context import Api
 from eurydice_core.api.destination import repair as destination_repair
 from eurydice_core.api.destination import routes as destination
@@ -90,6 +92,11 @@ def create_app(installation: Installation, tallies_dir: Path | None = None) -> F
         page_tokens=PageTokens(installation.settings.secret_key.get_secret_value()),
         monitor=monitor,
     )
+    app.add_middleware(
+        BodyMiddleware,
+        timeout=installation.settings.api.body_timeout,
+        streamed=_streamed_routes(side),
+    )
     app.add_middleware(RequestMiddleware, trust=ProxyTrust(installation.settings.api))
     app.add_middleware(MeasureMiddleware, tallies=tallies)  # the last added goes around the others
     handle_problems(app)
@@ -117,6 +124,17 @@ def _with_routes(side: Side) -> FastAPI:
     add_options(app, routes)
     app.openapi = cache(partial(describe, app, side, routes))  # type: ignore[method-assign]
     return app
+
+
+def _streamed_routes(side: Side) -> list[tuple[str, str]]:
+    """Return method and path of the routes that receive their bodies themselves."""
+    return [
+        (method, route.path)
+        for router in ROUTERS[side]
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.operation_id == origin.UPLOAD
+        for method in route.methods or ()
+    ]
 
 
 @asynccontextmanager

@@ -33,12 +33,16 @@ from eurydice_core.errors import (
 )
 
 __all__ = [
+    "BodyTooLarge",
+    "ExpectationFailed",
     "FieldInvalid",
     "Forbidden",
     "NotAuthenticated",
     "PreconditionFailed",
     "RangeNotSatisfiable",
     "TooSlow",
+    "TransferCodingUnknown",
+    "UnsupportedContentCoding",
     "UnsupportedMediaType",
     "UploadInterrupted",
     "handle_problems",
@@ -81,6 +85,34 @@ class UnsupportedMediaType(RequestError):
     """The body is of a kind that is not taken here."""
 
 
+class UnsupportedContentCoding(RequestError):
+    """The body is compressed, or coded in another way."""
+
+    def __init__(self) -> None:
+        super().__init__("Content-Encoding: send the body as it is, not compressed")
+
+
+class TransferCodingUnknown(RequestError):
+    """The body comes in a transfer coding other than `chunked`."""
+
+    def __init__(self, codings: str) -> None:
+        super().__init__(f"Transfer-Encoding {codings[:100]!r}: only 'chunked' is supported")
+
+
+class ExpectationFailed(RequestError):
+    """`Expect` asks for something that this server does not do."""
+
+    def __init__(self, expectation: str) -> None:
+        super().__init__(f"Expect {expectation[:100]!r}: only '100-continue' is supported")
+
+
+class BodyTooLarge(RequestError):
+    """The body of a request other than an upload is too long."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is longer than {limit} bytes, the most that is taken here")
+
+
 class FieldInvalid(InvalidRequest):
     """A field, or a query parameter, cannot be what it is."""
 
@@ -112,15 +144,19 @@ STATUS: Final[Mapping[type[BaseException], int]] = {
     Gone: 410,
     PreconditionFailed: 412,
     TooLarge: 413,
+    BodyTooLarge: 413,
     KeyReused: 422,
     QuotaExceeded: 413,
     UnsupportedMediaType: 415,
+    UnsupportedContentCoding: 415,
     RangeNotSatisfiable: 416,
+    ExpectationFailed: 417,
     TooManyRequests: 429,
     RequestError: 400,
     DatabaseUnavailable: 503,
     StorageUnavailable: 503,
     StorageFull: 507,
+    TransferCodingUnknown: 501,
     BaseException: 500,
 }
 # What is wrong inside is for the log, not for whoever asks.
@@ -144,6 +180,8 @@ def problem(error: BaseException) -> Response:
     response = problem_response(status, kind_of(error), detail, fields_of(error), headers)
     if isinstance(error, RangeNotSatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, UnsupportedContentCoding):
+        response.headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     if isinstance(error, NotAuthenticated):
         for challenge in error.challenges:
             response.headers.append("WWW-Authenticate", challenge)

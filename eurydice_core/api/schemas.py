@@ -108,9 +108,11 @@ PROBLEMS: Final[dict[int, dict[str, Any]]] = {
     413: _described("The file is larger than this installation takes, or than your quota leaves."),
     415: _described("The body is of a kind that is not taken here."),
     416: _described("The file does not reach as far as the range that is asked for."),
+    417: _described("`Expect` asks for something other than `100-continue`."),
     422: _described("The Idempotency-Key stands for another upload."),
     429: _described("You do this too often; `Retry-After` says when to try again."),
     500: _described("Something went wrong here; the log tells what, under the `X-Request-Id`."),
+    501: _described("`Transfer-Encoding` is something other than `chunked`."),
     503: _described("A service behind the API does not answer; try again."),
     507: _described("There is no room left for files."),
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server import Server
 from loguru import logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -91,6 +92,8 @@ def _server(settings: Settings, **place: Any) -> Any:
         **place,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
+        # A client that does not end its headers is given no more time than for a body.
+        http1_settings=HTTP1Settings(header_read_timeout=round(settings.api.body_timeout * 1000)),
         websockets=False,
         workers=settings.api.workers,
         workers_kill_timeout=STOP_SECONDS,

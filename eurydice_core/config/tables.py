@@ -119,6 +119,13 @@ class ApiSettings(Table):
         pattern=r"^[A-Za-z0-9-]{1,100}$",
         description="Header in which the proxy sends it.",
     )
+    body_timeout: Seconds = Field(
+        default=30.0,
+        gt=0,
+        le=DAY,
+        description="How long the body of a request may take, from the request's headers to its"
+        " end; uploads have `[upload] idle_timeout` and `min_rate` instead.",
+    )
     contact: str = Field(default="", description="Whom to ask for help, shown to users.")
     badge_content: str = Field(default="", description="Text of the banner on the web pages.")
     badge_color: str = Field(default="#01426a", description="Colour of that banner, as in CSS.")

@@ -31,10 +31,12 @@ from eurydice_core.origin import catalogue
 from eurydice_core.origin.revoke import revoke
 from eurydice_core.protocol.association import issue_words
 
-__all__ = ["router"]
+__all__ = ["UPLOAD", "router"]
 
 router = APIRouter(prefix="/api/v1", responses={401: PROBLEMS[401], 503: PROBLEMS[503]})
 
+UPLOAD: Final = "create-transferable"
+"""The operation whose body may be longer than memory."""
 FILES: Final = "Transferring files"
 ACCOUNT: Final = "Account management"
 ADMINISTRATION: Final = "Administration"
@@ -75,12 +77,13 @@ async def list_transferables(
 
 @router.post(
     "/transferables/",
-    operation_id="create-transferable",
+    operation_id=UPLOAD,
     tags=[FILES],
     status_code=201,
     openapi_extra=BODY,
     responses={
-        status: PROBLEMS[status] for status in (400, 408, 409, 410, 413, 415, 422, 429, 507)
+        status: PROBLEMS[status]
+        for status in (400, 408, 409, 410, 413, 415, 417, 422, 429, 501, 507)
     },
 )
 async def create_transferable(

@@ -201,7 +201,8 @@ def _reason(error: BaseException) -> RevocationReason:
 def _check_content_type(announced: str) -> None:
     if not announced:
         raise InvalidRequest(f"send the header 'Content-Type: {CONTENT_TYPE}'")
-    if announced.strip().lower() != CONTENT_TYPE:
+    # Parameters of a media type that has none mean nothing (RFC 2046, 4.5.1).
+    if announced.partition(";")[0].strip().lower() != CONTENT_TYPE:
         raise UnsupportedMediaType(
             f"files are sent as 'Content-Type: {CONTENT_TYPE}', not {announced[:100]!r}"
         )

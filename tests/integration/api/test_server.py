@@ -150,6 +150,40 @@ def test_an_upload_in_progress_is_finished_before_the_server_stops(table, token)
         assert process.wait() == 0
 
 
+def connect(url, request):
+    address = httpx.URL(url)
+    connection = socket.create_connection((address.host, address.port), timeout=60)
+    connection.sendall(request.encode())
+    return connection
+
+
+def test_bodies_and_headers_that_never_end_hold_nothing_up(table):
+    table = {
+        **table,
+        "api": {"port": 0, "body_timeout": "2s"},
+        "web": {"plugins": ["admin"]},
+    }
+    begun = [
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n1\r\n"
+        for method, path in (("POST", "/admin/sign-in"), ("GET", "/api/v1/user/me/"))
+        for header in ("Transfer-Encoding: chunked", "Content-Length: 9")
+    ]
+    with served(table) as (process, url):
+        slow_headers = connect(url, "GET / HTTP/1.1\r\nX-Slow: ")
+        hanging = [connect(url, request) for request in begun * 5]
+        coded = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+        with connect(url, coded) as refused:
+            assert refused.recv(100).startswith(b"HTTP/1.1 501")
+        process.send_signal(signal.SIGTERM)
+        for connection in hanging:
+            with connection, connection.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 408")
+        with slow_headers:
+            assert slow_headers.recv(100)[:12] in (b"", b"HTTP/1.1 408")
+        process.stderr.read()
+        assert process.wait(timeout=20) == 0
+
+
 def test_a_port_in_use_is_one_clear_line(table):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
