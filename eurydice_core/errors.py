@@ -297,5 +297,12 @@ class PasswordsLocked(TooManyRequests):
         super().__init__("there were too many wrong passwords", retry_after)
 
 
+class TooManyPasswords(TooManyRequests):
+    """More passwords wait to be verified than this side verifies within seconds."""
+
+    def __init__(self) -> None:
+        super().__init__("too many passwords wait to be verified", 5)
+
+
 class ServiceError(EurydiceError):
     """A process of ours cannot start or cannot go on."""

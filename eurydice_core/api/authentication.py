@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -153,8 +154,10 @@ class Authentication:
     async def _ask(
         self, scope: Scope, headers: Mapping[str, str], session: str | None
     ) -> Caller | None:
+        # Most requests need no hash computed: a password verified a moment ago is remembered.
+        # They are answered at once; only the others wait in the queue for hashing.
         peer: Peer = scope["state"]["peer"]
-        passwords = PasswordsFrom(self._check_password, peer.user_address)
+        passwords = PasswordsFrom(self._check_password, peer.user_address, compute=False)
         request = AuthenticationRequest(
             headers=headers,
             repeated=repeated_headers(scope),
@@ -163,19 +166,27 @@ class Authentication:
             from_proxy=peer.from_proxy,
             check_password=passwords,
         )
-        # Whoever brings no credentials of their own needs no password checked, and waits for none.
-        run = self._threads.at_door if "authorization" in headers else self._threads.run
-        caller = await run(self._recognised, request, session)
+        caller = await self._threads.run(self._recognised, request, passwords, session)
+        if passwords.is_undecided:
+            passwords = PasswordsFrom(self._check_password, peer.user_address, compute=True)
+            request = dataclasses.replace(request, check_password=passwords)
+            caller = await self._threads.run_hashing(
+                peer.user_address, self._recognised, request, passwords, session
+            )
         if passwords.locked is not None and (caller is None or caller.session is not None):
             raise passwords.locked
         return caller
 
-    def _recognised(self, request: AuthenticationRequest, session: str | None) -> Caller | None:
+    def _recognised(
+        self, request: AuthenticationRequest, passwords: PasswordsFrom, session: str | None
+    ) -> Caller | None:
         """Ask the authenticators first: what a proxy says now counts for more than a cookie.
 
         A user whom a proxy names and who has no account is nobody, whatever the cookie says.
         """
-        identity = self._identity(request)
+        identity = self._identity(request, passwords)
+        if passwords.is_undecided:
+            return None
         if isinstance(identity, Refusal):
             self._refusals.note(identity.reason)
             return None
@@ -195,9 +206,15 @@ class Authentication:
             self._note(account, token)
         return account
 
-    def _identity(self, request: AuthenticationRequest) -> Identity | Refusal | None:
-        found = (authenticator.authenticate(request) for authenticator in self._authenticators)
-        return next((identity for identity in found if identity is not None), None)
+    def _identity(
+        self, request: AuthenticationRequest, passwords: PasswordsFrom
+    ) -> Identity | Refusal | None:
+        for authenticator in self._authenticators:
+            identity = authenticator.authenticate(request)
+            # No other authenticator is asked before the password's hash is computed.
+            if identity is not None or passwords.is_undecided:
+                return identity
+        return None
 
     def _note(self, account: Account, token: str | None = None) -> None:
         """Remember that a user was here; one who was away for long signs in by coming back."""

@@ -49,8 +49,12 @@ class PasswordCheck:
         self._right: OrderedDict[bytes, float] = OrderedDict()
         """When each check that succeeded is forgotten, the oldest first."""
 
-    def __call__(self, username: str, password: str, address: str = "") -> bool:
+    def __call__(
+        self, username: str, password: str, address: str = "", *, compute: bool = True
+    ) -> bool | None:
         """Tell whether this is the user's password; blocking.
+
+        Return None if that is unknown without computing a hash, and `compute` is false.
 
         Raises:
             PasswordsLocked: there were too many wrong ones for this name from this address.
@@ -64,6 +68,8 @@ class PasswordCheck:
             raise PasswordsLocked(standing.seconds)
         digest = self._digest(username, password, known or "")
         if known is None or not self._is_remembered(digest):
+            if not compute:
+                return None
             if not self._accounts.check_password(username, password):
                 self._lockout.note_failure(username, address)
                 return False
@@ -94,16 +100,22 @@ class PasswordCheck:
 class PasswordsFrom:
     """The check that authenticators are given for one request: it never raises."""
 
-    def __init__(self, check: PasswordCheck, address: str) -> None:
+    def __init__(self, check: PasswordCheck, address: str, *, compute: bool) -> None:
+        """With `compute` false, answer only from remembered checks."""
         self._check = check
         self._address = address
+        self._compute = compute
         self.locked: PasswordsLocked | None = None
         """Why no password of this request was looked at, if none was."""
+        self.is_undecided = False
+        """Whether a password's hash has to be computed for a true answer."""
 
     def __call__(self, username: str, password: str) -> bool:
         """Tell whether this is the user's password, and was looked at; blocking."""
         try:
-            return self._check(username, password, self._address)
+            answer = self._check(username, password, self._address, compute=self._compute)
         except PasswordsLocked as error:
             self.locked = error
             return False
+        self.is_undecided = self.is_undecided or answer is None
+        return answer is True

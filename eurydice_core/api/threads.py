@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Final, ParamSpec, TypeVar
+
+from eurydice_core.api.password_queue import PasswordQueue
+from eurydice_core.db.lockout import place_of
 
 __all__ = ["Threads"]
 
@@ -15,8 +19,8 @@ T = TypeVar("T")
 
 WORKERS: Final = 32
 """Blocking calls at once. None of them ever waits for a client, so none lasts long."""
-DOORMEN: Final = 4
-"""Authenticators asked at once: checking a password takes 64 MiB of memory."""
+HASHING: Final = max(1, min(4, (os.cpu_count() or 1) - 1))
+"""Password hashes computed at once: each takes 64 MiB and up to four processors."""
 
 
 class Threads:
@@ -24,20 +28,28 @@ class Threads:
 
     def __init__(self) -> None:
         self._workers = ThreadPoolExecutor(WORKERS, "api")
-        self._doormen = ThreadPoolExecutor(DOORMEN, "api-door")
+        self._hashing = ThreadPoolExecutor(HASHING, "api-passwords")
+        self._passwords = PasswordQueue(HASHING)
 
     async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what a blocking call returns."""
         return await _finished(self._workers, lambda: call(*args, **kwargs))
 
-    async def at_door(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do as `run`, where passwords are checked: a crowd there keeps nobody else waiting."""
-        return await _finished(self._doormen, lambda: call(*args, **kwargs))
+    async def run_hashing(
+        self, address: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do as `run`, for a call that hashes a password on behalf of an address.
+
+        Raises:
+            TooManyPasswords: too many such calls wait already.
+        """
+        async with self._passwords.slot(place_of(address)):
+            return await _finished(self._hashing, lambda: call(*args, **kwargs))
 
     def close(self) -> None:
         """Wait for the running calls and end the threads."""
         self._workers.shutdown(cancel_futures=True)
-        self._doormen.shutdown(cancel_futures=True)
+        self._hashing.shutdown(cancel_futures=True)
 
 
 async def _finished(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:

@@ -26,7 +26,7 @@ from eurydice_core.db.leases import DatabaseClock, database_now
 from eurydice_core.db.tables import SignInFailures
 from eurydice_core.db.upsert import insert
 
-__all__ = ["Lockout", "LockoutRules", "Standing"]
+__all__ = ["Lockout", "LockoutRules", "Standing", "place_of"]
 
 BATCH = 1000
 """Counts forgotten at once; each failure takes its time, so hardly more end between two."""
@@ -156,7 +156,7 @@ class Lockout:
         return failures
 
     def _counts(self, username: str, address: str) -> Iterator[_Count]:
-        place = _place(address)
+        place = place_of(address)
         attempts = self._rules.attempts
         yield _Count(_key(place, username), attempts, f"user name {username[:150]!r} at {place}")
         yield _Count(_key(place), attempts * NAMES, f"all user names at {place}", True)
@@ -170,7 +170,7 @@ def _key(*parts: str) -> bytes:
     return hasher.digest()
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
     """Return what one person has: an IPv4 address, or a network of IPv6 addresses."""
     try:
         parsed = ip_address(address)

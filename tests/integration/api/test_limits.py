@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
+from eurydice_core.api.password_queue import MAX_WAITING_AT
+from eurydice_core.api.threads import HASHING
 from eurydice_core.db.admission import UploadReservation
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
 from eurydice_core.errors import QuotaExceeded, TooManyFiles
@@ -320,3 +325,61 @@ def test_room_of_killed_uploads_comes_back(limited, two):
     with limited.installation.database.read() as session:
         assert session.scalars(select(UploadReservation.id)).all() == [alive.id]
     assert count(limited, OutgoingRange) > 0
+
+
+# Floods of passwords
+
+
+@pytest.fixture
+def flooded(make_bench, monkeypatch):
+    """A side whose hashes take until `release` is set."""
+    bench = make_bench(
+        Side.ORIGIN,
+        api={"lockout_attempts": 1000},
+        auth={"plugins": ["auth_basic"], "auth_basic": {"allow_http": True}},
+    )
+    bench.installation.accounts.set_password("alice", PASSWORD)
+    assert bench.get(ME, headers=basic("alice", PASSWORD)).status_code == 200
+    bench.release = threading.Event()
+
+    def check_slowly(username, password):
+        bench.release.wait()
+        return False
+
+    monkeypatch.setattr(bench.installation.accounts, "check_password", check_slowly)
+    yield bench
+    bench.release.set()
+
+
+def test_remembered_password_does_not_wait_behind_wrong_ones(flooded):
+    async def run():
+        get = flooded.client.get
+        flood = [
+            asyncio.create_task(get(ME, headers=basic(f"user{number}", "wrong horse")))
+            for number in range(HASHING + MAX_WAITING_AT + 10)
+        ]
+        await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+        known = await get(ME, headers=basic("alice", PASSWORD))
+        flooded.release.set()
+        return known, [*await asyncio.gather(*flood)]
+
+    known, answers = flooded.runner.run(run())
+    assert known.status_code == 200
+    assert Counter(answer.status_code for answer in answers) == {
+        401: HASHING + MAX_WAITING_AT,
+        429: 10,
+    }
+    busy = next(answer for answer in answers if answer.status_code == 429)
+    assert busy.json()["type"] == "urn:eurydice:too-many-passwords"
+    assert busy.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("change", ["password", "deactivation"])
+def test_remembered_password_ends_with_its_account(flooded, change):
+    accounts = flooded.installation.accounts
+    if change == "password":
+        accounts.set_password("alice", "another horse")
+    else:
+        accounts.set_active("alice", False)
+    flooded.release.set()
+    assert flooded.get(ME, headers=basic("alice", PASSWORD)).status_code == 401

@@ -17,7 +17,10 @@ def threads():
 
 def test_a_call_runs_in_another_thread_and_its_result_comes_back(threads):
     async def calls():
-        return [await call(threading.get_ident) for call in (threads.run, threads.at_door)]
+        return [
+            await threads.run(threading.get_ident),
+            await threads.run_hashing("", threading.get_ident),
+        ]
 
     assert threading.get_ident() not in asyncio.run(calls())
 
