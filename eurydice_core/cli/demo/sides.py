@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx
 
 from eurydice_core.cli.demo.configuration import Configuration
+from eurydice_core.cli.demo.waiting import Waits
 from eurydice_core.config import load_settings
 from eurydice_core.config.legacy import COMBINED, LEGACY
 from eurydice_core.config.schema import ENVIRONMENT_PREFIX
@@ -23,12 +23,19 @@ from eurydice_core.installation import open_database
 from eurydice_core.private_files import PRIVATE
 from eurydice_core.supervisor import STOP_SECONDS, Child, Program, how_it_ended
 
-__all__ = ["DemoFailed", "DemoSide", "running"]
+__all__ = ["DemoFailed", "DemoSide", "NotNow", "running", "stalled"]
 
 USER: Final = "alice"
-REQUEST_SECONDS: Final = 120.0
-START_SECONDS: Final = 120.0
-LOOK_EVERY: Final = 0.1  # seconds
+REQUEST_SECONDS: Final = 600.0
+"""Longest silence of an API while it takes or sends a file."""
+ASK_SECONDS: Final = 60.0
+"""Longest wait for one answer that is asked for again if there is none."""
+NOT_NOW: Final = (
+    httpx.codes.TOO_MANY_REQUESTS,
+    httpx.codes.BAD_GATEWAY,
+    httpx.codes.SERVICE_UNAVAILABLE,
+    httpx.codes.GATEWAY_TIMEOUT,
+)
 TAIL_LINES: Final = 15
 LOG_NAME: Final = "eurydice.log"
 
@@ -40,6 +47,10 @@ class DemoFailed(ServiceError):
         super().__init__(reason)
         # Taken now: what the services write while they stop says nothing about it.
         self.log_tails = {side.log: side.log_tail() for side in sides}
+
+
+class NotNow(DemoFailed):
+    """An API answered that it cannot do a request at the moment."""
 
 
 class DemoSide:
@@ -82,24 +93,13 @@ class DemoSide:
             program = Program(f"the {self.side} side", command)
             self._child = Child(program, environ=plain_environment(), output=output)
 
-    def wait_until_it_answers(self) -> None:
-        """Return once the API does.
-
-        Raises:
-            DemoFailed: it does not.
-        """
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            self.check()
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"the API of the {self.side} does not answer", self)
-            time.sleep(LOOK_EVERY)
-
-    def _answers(self) -> bool:
+    def api_state(self) -> tuple[bool | None, object]:
+        """Return True once the API answers, and what it does until then."""
         try:
-            return self.client.get("/user/me/").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
+            code = self.client.get("/user/me/", timeout=ASK_SECONDS).status_code
+        except httpx.TransportError as error:
+            return None, str(error) or type(error).__name__
+        return (True if code == httpx.codes.OK else None), f"HTTP {code}"
 
     def check(self) -> None:
         """Return if its supervisor runs.
@@ -113,27 +113,44 @@ class DemoSide:
         report = self._child.reported()
         raise DemoFailed(report or f"the {self.side} side {how_it_ended(code, report)}", self)
 
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask the API for something.
+    def request(
+        self, method: str, path: str, *, accept: Container[int] = (), **options: Any
+    ) -> httpx.Response:
+        """Send a request to the API; return its answer if it is no error, or accepted.
 
         Raises:
+            NotNow: it is busy, or its database is away.
             DemoFailed: it refuses.
             httpx.TransportError: it does not answer.
         """
         response = self.client.request(method, path, **options)
-        if response.is_error:
-            raise DemoFailed(
+        if response.is_error and response.status_code not in accept:
+            kind = NotNow if response.status_code in NOT_NOW else DemoFailed
+            raise kind(
                 f"{method} {self.url}{response.url.path} is answered"
                 f" {response.status_code}: {detail_of(response)}",
                 self,
             )
         return response
 
+    def ask(self, method: str, path: str, **options: Any) -> tuple[httpx.Response | None, object]:
+        """Return the API's answer, None if there is none now, and why not.
+
+        Raises:
+            DemoFailed: its supervisor ended, or the API refuses.
+        """
+        self.check()
+        try:
+            return self.request(method, path, timeout=ASK_SECONDS, **options), None
+        except (NotNow, httpx.TransportError) as error:
+            return None, str(error) or type(error).__name__
+
     def transferables(self) -> Iterator[dict[str, Any]]:
         """Yield everything in the account's list."""
         query: dict[str, str] = {"page_size": "100"}
         while True:
-            page = self.request("GET", "/transferables/", params=query).json()
+            answer = self.request("GET", "/transferables/", params=query, timeout=ASK_SECONDS)
+            page = answer.json()
             yield from page["results"]
             if not page["pages"]["next"]:
                 return
@@ -159,19 +176,39 @@ class DemoSide:
 
 
 @contextmanager
-def running(*sides: DemoSide) -> Iterator[None]:
+def running(waits: Waits, *sides: DemoSide) -> Iterator[None]:
     """Run the sides; end both together."""
     try:
         for side in sides:
             side.start()
         for side in sides:
-            side.wait_until_it_answers()
+            wait_until_it_answers(side, sides, waits)
         yield
     finally:
         for side in sides:
             side.terminate()
         for side in sides:
             side.close()
+
+
+def wait_until_it_answers(side: DemoSide, sides: Sequence[DemoSide], waits: Waits) -> None:
+    """Return once the API of a side answers, for as long as all sides run.
+
+    Raises:
+        DemoFailed: a side ended, or nothing changed for long.
+    """
+
+    def look() -> tuple[bool | None, object]:
+        for each in sides:
+            each.check()
+        return side.api_state()
+
+    waits.until(f"the {side.side}'s API to answer", look, lambda text: stalled(text, side))
+
+
+def stalled(text: str, *sides: DemoSide) -> DemoFailed:
+    """Return the failure of a wait, with the logs to look at."""
+    return DemoFailed(f"{text}: look at {' and '.join(str(side.log) for side in sides)}", *sides)
 
 
 def detail_of(response: httpx.Response) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,16 +17,17 @@ import httpx
 from eurydice_core.cli.demo.content import File
 from eurydice_core.cli.demo.display import Display
 from eurydice_core.cli.demo.memory import MemoryMeter
-from eurydice_core.cli.demo.sides import DemoFailed, DemoSide
-from eurydice_core.model.states import IncomingState, OutgoingState
+from eurydice_core.cli.demo.sides import DemoFailed, DemoSide, NotNow, stalled
+from eurydice_core.cli.demo.waiting import Waits
+from eurydice_core.model.quantities import format_size
+from eurydice_core.model.states import IncomingState, OutgoingState, Side
 
-__all__ = ["BARS", "Carried", "Stage", "Transfer", "associate", "wait_for_link"]
+__all__ = ["BARS", "Carried", "Stage", "Transfer"]
 
 BARS: Final = ("upload", "sent", "received", "download")
 LOOK_EVERY: Final = 0.2  # seconds
-LINK_SECONDS: Final = 60.0
-STALL_SECONDS: Final = 20.0
-"""Without a new byte for so long, what is incomplete stays so: everything was sent again."""
+REPEAT_SECONDS: Final = 120.0
+"""Without a new byte for this long, an incomplete file stays so: everything was sent again."""
 EXPECTED: Final = (IncomingState.ONGOING, IncomingState.SUCCESS)
 
 
@@ -59,27 +62,6 @@ class Seen:
     received: dict[str, dict[str, Any]]
 
 
-def associate(origin: DemoSide, destination: DemoSide) -> None:
-    """Link the account of one side to that of the other, as a user would."""
-    words = origin.request("GET", "/user/association/").json()["token"]
-    destination.request("POST", "/user/association/", json={"token": words})
-
-
-def wait_for_link(origin: DemoSide, destination: DemoSide) -> None:
-    """Return once something crossed the link.
-
-    Raises:
-        DemoFailed: nothing does.
-    """
-    deadline = time.monotonic() + LINK_SECONDS
-    while not destination.request("GET", "/status/").json()["last_packet_received_at"]:
-        origin.check()
-        destination.check()
-        if time.monotonic() > deadline:
-            raise DemoFailed("nothing crosses the link, not even a heartbeat", origin, destination)
-        time.sleep(LOOK_EVERY)
-
-
 class Transfer:
     """Carries files from one side to the other, and compares what comes out."""
 
@@ -89,17 +71,20 @@ class Transfer:
         destination: DemoSide,
         display: Display,
         memory: MemoryMeter,
-        timeout: float,
+        waits: Waits,
+        timeout: float | None = None,
     ) -> None:
         self._origin = origin
         self._destination = destination
         self._display = display
         self._memory = memory
+        self._waits = waits
         self._timeout = timeout
-        self._deadline = time.monotonic() + timeout
+        self._deadline = None if timeout is None else waits.clock() + timeout
         self._began_at = datetime.now(UTC)
+        self._uploaded = 0
         self._received = 0
-        self._moved_at = time.monotonic()
+        self._moved_at = waits.clock()
 
     def carry(self, files: Sequence[File]) -> tuple[list[Carried], list[Stage]]:
         """Carry the files; return what was carried, and how long each part of it took.
@@ -110,7 +95,7 @@ class Transfer:
         """
         size = sum(file.size for file in files)
         self._began_at, began = datetime.now(UTC), time.monotonic()
-        with self._watching():
+        with self._watching(len(files)):
             carried = [self._upload(file) for file in files]
         uploaded = time.monotonic() - began
         seen = self._wait_for([each.id for each in carried])
@@ -126,8 +111,20 @@ class Transfer:
             Stage("download", size, downloaded),
         ]
 
-    def _watching(self) -> Watching:
-        return Watching(self._look)
+    @contextmanager
+    def _watching(self, count: int) -> Iterator[None]:
+        """Look at both sides, beside the upload, and say if it does not go on."""
+        what = "the origin to take " + ("the file" if count == 1 else f"{count} files")
+        with self._waits.patience(what) as patience:
+
+            def look() -> None:
+                try:
+                    self._look()
+                finally:
+                    patience.see((self._uploaded, self._received))
+
+            with Watching(look):
+                yield
 
     def _look(self) -> Seen:
         """Ask both sides how far they are, and show it."""
@@ -139,7 +136,7 @@ class Transfer:
         self._display.show("sent", sum(e["bytes_transferred"] for e in seen.sent.values()))
         received = sum(e["bytes_received"] for e in seen.received.values())
         if received != self._received:
-            self._received, self._moved_at = received, time.monotonic()
+            self._received, self._moved_at = received, self._waits.clock()
         self._display.show("received", received)
         return seen
 
@@ -151,6 +148,7 @@ class Transfer:
                 self._check(self._origin)
                 hasher.update(chunk)
                 yield chunk
+                self._uploaded += len(chunk)
                 self._display.advance("upload", len(chunk))
 
         try:
@@ -170,22 +168,26 @@ class Transfer:
 
     def _wait_for(self, ids: Sequence[str]) -> Seen:
         """Return both lists once all is there."""
-        while True:
-            self._check(self._origin, self._destination)
+
+        def look() -> tuple[Seen | None, object]:
+            self._check(*self._sides)
             try:
                 seen = self._look()
-            except httpx.TransportError:  # a service that died is being started again
-                seen = Seen({}, {})
-            if all(self._has_arrived(id, seen) for id in ids):
-                return seen
-            time.sleep(LOOK_EVERY)
+            except (NotNow, httpx.TransportError) as error:  # it may be started again
+                return None, str(error) or type(error).__name__
+            has_all = [self._has_arrived(id, seen) for id in ids]
+            return (seen if all(has_all) else None), progress_of(seen)
+
+        what = "the file to arrive" if len(ids) == 1 else f"{len(ids)} files to arrive"
+        return self._waits.until(what, look, lambda text: stalled(text, *self._sides))
 
     def _has_arrived(self, id: str, seen: Seen) -> bool:
         sent = seen.sent.get(id, {}).get("state", OutgoingState.PENDING)
         received = seen.received.get(id, {}).get("state", IncomingState.ONGOING)
         if sent in (OutgoingState.ERROR, OutgoingState.CANCELED):
             raise DemoFailed(f"transferable {id} is {sent} at the origin", self._origin)
-        if received not in EXPECTED and time.monotonic() - self._moved_at > STALL_SECONDS:
+        is_still = self._waits.clock() - self._moved_at > REPEAT_SECONDS
+        if received not in EXPECTED and is_still:
             raise DemoFailed(f"transferable {id} is {received} at the destination", *self._sides)
         return (sent, received) == (OutgoingState.SUCCESS, IncomingState.SUCCESS)
 
@@ -222,7 +224,7 @@ class Transfer:
         """Return if the sides run and there is time left."""
         for side in sides:
             side.check()
-        if time.monotonic() > self._deadline:
+        if self._deadline is not None and self._waits.clock() > self._deadline:
             raise DemoFailed(f"not done after {self._timeout:.0f} s", *self._sides)
 
     def _since_begin(self, seen: dict[str, dict[str, Any]]) -> float:
@@ -232,10 +234,23 @@ class Transfer:
         return max(0.0, (last - self._began_at).total_seconds())
 
 
+def progress_of(seen: Seen) -> str:
+    """Return how far both sides are: it changes with every byte and state."""
+    sent = sum(each["bytes_transferred"] for each in seen.sent.values())
+    received = sum(each["bytes_received"] for each in seen.received.values())
+    states = Counter(
+        f"{each['state']} at the {side}"
+        for side, listed in ((Side.ORIGIN, seen.sent), (Side.DESTINATION, seen.received))
+        for each in listed.values()
+    )
+    told = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{format_size(sent)} sent, {format_size(received)} received, {told or 'no file'}"
+
+
 class Watching:
     """Looks again and again, beside whatever is done meanwhile."""
 
-    def __init__(self, look: Any) -> None:
+    def __init__(self, look: Callable[[], None]) -> None:
         self._look = look
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
