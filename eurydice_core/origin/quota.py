@@ -1,8 +1,10 @@
-"""How much of a user's may be here, and how many files they may send in a day.
+"""Quotas: the most bytes kept for one user, and the most files they send in a day.
 
-What is kept is added up when it is asked for, so that it is always true. Uploads under
-way hold reservations, so that two at once cannot both take the last of the room. Users
-without a quota cost nothing of this.
+Stored bytes are summed when a reservation is made, so no counter can drift. Each upload
+under way holds a reservation, so that two at once cannot both take the last of the room.
+An upload of unknown length reserves in growing steps, and never more than a share of the
+free room ahead of its bytes, so that it leaves room for others. Users without a quota
+have no reservations.
 """
 
 from __future__ import annotations
@@ -26,8 +28,12 @@ from eurydice_core.model.clock import Clock, utc_now
 __all__ = ["Quota", "Reservation", "Usage", "quota_of", "release", "reserve", "usage"]
 
 DAY = timedelta(days=1)
-STEP = 64 * 2**20
-"""Bytes reserved at a time where the length of an upload is not known."""
+FIRST_STEP = 2**20
+"""Bytes reserved first for an upload of unknown length; each later step doubles the whole."""
+LARGEST_STEP = 64 * 2**20
+"""Bytes of one step at most."""
+SHARE = 32
+"""A step takes at most one part in so many of the free room, but for bytes that have come."""
 UNLISTED_WAIT = 60.0
 """Seconds to wait where all of a day's files are being uploaded at this moment."""
 
@@ -86,13 +92,13 @@ class Reservation:
         self._size = 0
 
     def begin(self, session: Session, size: int | None, now: datetime) -> None:
-        """Reserve the announced size, or a first part of what may come.
+        """Reserve the announced size, or a first step if it is unknown.
 
         Raises:
-            QuotaExceeded: there is no room for it.
+            QuotaExceeded: the free room is smaller.
         """
-        least, most = (1, STEP) if size is None else (size, size)
-        self._size = self._granted(session, least, most)
+        least, step = (1, FIRST_STEP) if size is None else (size, 0)
+        self._size = self._granted(session, least, step)
         session.add(
             UploadReservation(
                 id=self._id, user_id=self._account.id, size=self._size, created_at=now
@@ -100,16 +106,17 @@ class Reservation:
         )
 
     def cover(self, received: int) -> None:
-        """Have room for so many bytes in all.
+        """Extend the reservation to at least `received` bytes in all.
 
         Raises:
-            QuotaExceeded: there is no more.
+            QuotaExceeded: the free room is smaller; the reservation stays as it was.
         """
         if received <= self._size:
             return
+        step = min(max(self._size, FIRST_STEP), LARGEST_STEP)
         with self._database.write(durable=False) as session:
             _lock(session, self._account.id)
-            more = self._granted(session, received - self._size, STEP)
+            more = self._granted(session, received - self._size, step)
             session.execute(
                 update(UploadReservation)
                 .where(UploadReservation.id == self._id)
@@ -117,11 +124,13 @@ class Reservation:
             )
         self._size += more
 
-    def _granted(self, session: Session, least: int, most: int) -> int:
+    def _granted(self, session: Session, least: int, step: int) -> int:
+        """Return the bytes to reserve: `least`, or a larger step that leaves room for others."""
         taken = _taken(session, self._account.id)
-        if least > self._limit - taken:
+        free = self._limit - taken
+        if least > free:
             raise QuotaExceeded(self._limit, taken)
-        return min(max(least, most), self._limit - taken)
+        return max(least, min(step, free // SHARE))
 
 
 def reserve(
@@ -164,9 +173,15 @@ def _lock(session: Session, user_id: uuid.UUID) -> None:
 
 
 def _taken(session: Session, user_id: uuid.UUID) -> int:
-    """Return how many bytes are kept for a user, and may still come."""
-    kept = select(func.coalesce(func.sum(OutgoingRange.size), 0)).where(
-        OutgoingRange.user_id == user_id, OutgoingRange.stored
+    """Return the bytes that are stored or reserved for a user.
+
+    One statement, so one snapshot: a range that is recorded at the same time moves its
+    bytes from the reservation to what is stored, and must count in exactly one of them.
+    """
+    kept = (
+        select(func.coalesce(func.sum(OutgoingRange.size), 0))
+        .where(OutgoingRange.user_id == user_id, OutgoingRange.stored)
+        .scalar_subquery()
     )
     here = func.coalesce(OutgoingTransferable.bytes_received, 0)
     rest = case((UploadReservation.size > here, UploadReservation.size - here), else_=0)
@@ -175,8 +190,9 @@ def _taken(session: Session, user_id: uuid.UUID) -> int:
         .select_from(UploadReservation)
         .outerjoin(OutgoingTransferable, OutgoingTransferable.id == UploadReservation.id)
         .where(UploadReservation.user_id == user_id)
+        .scalar_subquery()
     )
-    return int(session.scalar(kept) or 0) + int(session.scalar(coming) or 0)
+    return int(session.scalar(select(kept + coming)) or 0)
 
 
 def _unlisted(session: Session, user_id: uuid.UUID) -> int:

@@ -300,10 +300,55 @@ def test_uploads_of_unknown_length_take_room_as_they_come(limited, two):
     third = two(None, limit=200 * MIB)
     third.room.cover(70 * MIB)
     with pytest.raises(QuotaExceeded):
-        upload.room.cover(73 * MIB)
-    upload.room.cover(72 * MIB - 8 * MIB)
-    other.room.cover(64 * MIB)
+        upload.room.cover(130 * MIB)
+    upload.room.cover(64 * MIB)
+    other.room.cover(60 * MIB)
     assert count(limited, UploadReservation) == 3
+
+
+def test_small_uploads_fit_beside_one_of_unknown_length(make_bench):
+    bench = make_bench(Side.ORIGIN, upload={"quota_size": "100MiB"})
+    received, resume = asyncio.Event(), asyncio.Event()
+
+    async def long_body():
+        for _ in range(40):
+            yield b"x" * MIB
+        received.set()
+        await resume.wait()
+
+    async def small_body():
+        yield b"x" * 1000
+
+    def post(body):
+        headers = {"Content-Type": "application/octet-stream"}
+        headers["Authorization"] = f"Token {bench.token}"
+        return bench.client.post(FILES, content=body, headers=headers)
+
+    async def all_at_once():
+        long = asyncio.ensure_future(post(long_body()))
+        await received.wait()
+        small = [post(b"x" * 1000 if number % 2 else small_body()) for number in range(50)]
+        answers = [answer.status_code for answer in await asyncio.gather(*small)]
+        resume.set()
+        return answers, (await long).status_code
+
+    answers, long = bench.runner.run(all_at_once())
+    assert (Counter(answers), long) == ({201: 50}, 201)
+    assert used(bench)["size_used"] == 40 * MIB + 50 * 1000
+    assert count(bench, UploadReservation) == 0
+
+
+def test_upload_that_outgrows_the_quota_frees_its_room(make_bench):
+    bench = make_bench(Side.ORIGIN, upload={"quota_size": "3MiB"})
+
+    async def body(size):
+        for _ in range(size):
+            yield b"x" * MIB
+
+    assert bench.upload(body(4)).status_code == 413
+    OriginCleaner(bench.installation).step()
+    assert used(bench)["size_used"] == 0
+    assert bench.upload(body(3)).status_code == 201
 
 
 def test_room_of_killed_uploads_comes_back(limited, two):
