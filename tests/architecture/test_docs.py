@@ -59,6 +59,7 @@ def script(name):
     """Import a script that writes a page."""
     spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -222,6 +223,30 @@ def test_the_commands_are_documented_as_they_are():
     module = script("cli_reference")
     written = module.BLOCK.search(module.PAGE.read_text())[0]
     assert written == module.reference(), "run scripts/cli_reference.py --write"
+
+
+# The existing system
+
+
+def test_differences_of_the_api_are_documented():
+    module = script("api_differences")
+    written = module.BLOCK.search(module.PAGE.read_text())[0]
+    assert written == module.table(), "run scripts/api_differences.py --write"
+
+
+def test_difference_without_reason_fails(monkeypatch):
+    module = script("api_differences")
+    monkeypatch.setattr(module, "REASONS", module.REASONS[1:])
+    with pytest.raises(SystemExit, match=r"multipart-upload.*has no reason"):
+        module.table()
+
+
+def test_reason_without_difference_fails(monkeypatch):
+    module = script("api_differences")
+    more = (*module.REASONS, ("added field moon .*", "it is full"))
+    monkeypatch.setattr(module, "REASONS", more)
+    with pytest.raises(SystemExit, match="no difference has the reason 'it is full'"):
+        module.table()
 
 
 # The packet
