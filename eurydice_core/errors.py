@@ -39,6 +39,7 @@ a bug and shows its traceback.
     │       ├── UploadsThrottled
     │       ├── TooManyFiles
     │       └── PasswordsLocked
+    ├── IngestFailed                  a packet could not be ingested, and is kept
     └── ServiceError                  a process of ours cannot start or go on
 """
 
@@ -57,6 +58,7 @@ __all__ = [
     "DigestMismatch",
     "EurydiceError",
     "Gone",
+    "IngestFailed",
     "InvalidRequest",
     "KeyReused",
     "LinkDown",
@@ -302,6 +304,10 @@ class TooManyPasswords(TooManyRequests):
 
     def __init__(self) -> None:
         super().__init__("too many passwords wait to be verified", 5)
+
+
+class IngestFailed(EurydiceError):
+    """A packet could not be ingested for another reason than an outage; it is tried again."""
 
 
 class ServiceError(EurydiceError):

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 from abc import ABC, abstractmethod
 
-from loguru import logger
+from eurydice_core.errors import TransactionConflict
+from eurydice_core.outages import OutageLog, describe, is_outage
 
-from eurydice_core.errors import (
-    DatabaseUnavailable,
-    EurydiceError,
-    StorageFull,
-    StorageUnavailable,
-    TransactionConflict,
-    TransportError,
-)
-
-__all__ = ["OUTAGES", "Service", "settle_down"]
-
-OUTAGES = (DatabaseUnavailable, StorageFull, StorageUnavailable, TransportError)
-"""What passes by itself, or once somebody acts: to be waited out, never died of."""
-
-FIRST_WAIT = 0.2  # seconds
-LONGEST_WAIT = 10.0  # seconds
-REPEAT_EVERY = 60.0
-"""Seconds after which an outage that lasts is reported again."""
+__all__ = ["Service", "settle_down"]
 
 
 def settle_down() -> None:
@@ -45,9 +28,7 @@ class Service(ABC):
     """Seconds between steps that found nothing to do."""
 
     def __init__(self) -> None:
-        self._outage: str | None = None
-        self._reported_at = 0.0
-        self._wait = FIRST_WAIT
+        self.outage = OutageLog()
         self._had_conflict = False
 
     @abstractmethod
@@ -55,7 +36,8 @@ class Service(ABC):
         """Do one piece of work; return whether there may be more at once.
 
         Raises:
-            EurydiceError: one of `OUTAGES` is waited out and the step tried again.
+            Exception: an outage is waited out and the step tried again; anything else ends
+                the process, and its supervisor starts it again.
         """
 
     def run(self, stop: threading.Event) -> None:
@@ -63,23 +45,24 @@ class Service(ABC):
         while not stop.is_set():
             try:
                 busy = self.step()
-            except OUTAGES as error:
+            except Exception as error:
+                if not is_outage(error):
+                    raise
                 self._wait_out(error, stop)
                 continue
-            self.report_recovery()
+            self.outage.end()
+            self._had_conflict = False
             if busy:
                 self.gather(stop)
             else:
                 self.idle(stop)
 
-    def _wait_out(self, error: EurydiceError, stop: threading.Event) -> None:
+    def _wait_out(self, error: Exception, stop: threading.Event) -> None:
         """Report an outage and wait, longer each time; a first conflict is repeated at once."""
         if isinstance(error, TransactionConflict) and not self._had_conflict:
             self._had_conflict = True
             return
-        self.report_outage(str(error))
-        stop.wait(self._wait)
-        self._wait = min(self._wait * 2, LONGEST_WAIT)
+        stop.wait(self.outage.report(describe(error)))
 
     def gather(self, stop: threading.Event) -> None:  # noqa: B027 - most services do nothing
         """Wait a moment between two steps, where more work at once is less work in all."""
@@ -87,16 +70,3 @@ class Service(ABC):
     def idle(self, stop: threading.Event) -> None:
         """Wait after a step that found nothing to do."""
         stop.wait(self.interval)
-
-    def report_outage(self, reason: str) -> None:
-        """Say what is wrong, once, and again every minute while it lasts."""
-        now = time.monotonic()
-        if reason != self._outage or now - self._reported_at > REPEAT_EVERY:
-            logger.error("{}; waiting for it, nothing is lost", reason)
-            self._outage, self._reported_at = reason, now
-
-    def report_recovery(self) -> None:
-        """Say that it goes on, if there was an outage."""
-        if self._outage is not None:
-            logger.info("going on after: {}", self._outage)
-        self._outage, self._wait, self._had_conflict = None, FIRST_WAIT, False

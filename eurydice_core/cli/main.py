@@ -55,6 +55,10 @@ COMMANDS = {
         "eurydice_core.cli.repair:repair",
         "Ask for what a file still misses, and send it again.",
     ),
+    "quarantine": (
+        "eurydice_core.cli.quarantine:quarantine",
+        "Look at packets that could not be ingested, and ingest or delete them.",
+    ),
     "history": (
         "eurydice_core.cli.history:history",
         "Tell the destination again how transfers ended.",

@@ -358,8 +358,15 @@ class ReceiverSettings(Table):
         default=10 * 2**30,
         ge=0,
         description="Packets that wait on disk, below `state_dir`, while taking them in is slower"
-        " than the link; beyond it the newest is dropped, counted and named in the log.",
+        " than the link; beyond it the newest is dropped, counted and told in the log.",
     )
+    quarantine_size: Size = Field(
+        default=2**30,
+        ge=0,
+        description="Most bytes of packets, below `state_dir`, that could not be ingested and"
+        " wait for `eurydice quarantine replay`.",
+    )
+    quarantine_packets: int = Field(default=1000, ge=0, description="Most packets of these.")
 
 
 class CleanerSettings(Table):

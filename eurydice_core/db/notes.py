@@ -20,6 +20,8 @@ FRESH: Final = timedelta(seconds=20)
 """A note so much older than the newest one is of a process that is no more."""
 LEAST: Final = frozenset({"margin_percent"})
 """What is no sum of all, but the worst of them."""
+SIDE_BY_SIDE: Final = frozenset({"problems", "streams", "warnings"})
+"""Groups whose keys are of one process each."""
 
 
 class NoteKind(Enum):
@@ -72,7 +74,7 @@ def _together(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             before = whole.get(group)
             if not (isinstance(value, dict) and isinstance(before, dict)):
                 whole[group] = value
-            elif group == "streams":
+            elif group in SIDE_BY_SIDE:
                 whole[group] = {**before, **value}
             else:
                 whole[group] = _added(before, value)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from loguru import logger
 from sqlalchemy import or_, select
@@ -20,7 +21,7 @@ from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, set_time
 from eurydice_core.db.incoming import IncomingTransferable, file_key
 from eurydice_core.destination.digests import Digests
 from eurydice_core.destination.extents import covers, merged
-from eurydice_core.destination.purge import purge
+from eurydice_core.destination.purge import purge_or_leave
 from eurydice_core.destination.records import (
     Arrival,
     Known,
@@ -33,14 +34,15 @@ from eurydice_core.destination.records import (
     update_row,
 )
 from eurydice_core.destination.transitions import record_ended
-from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import Installation
 from eurydice_core.model.clock import Clock, utc_now
 from eurydice_core.model.states import IncomingState
+from eurydice_core.outages import describe, is_outage
 from eurydice_core.protocol.packet import Packet
-from eurydice_core.service import OUTAGES
 
 __all__ = ["Ingest"]
+
+LONGEST_REASON: Final = 200  # characters
 
 
 @dataclass(slots=True)
@@ -51,11 +53,14 @@ class Ingest:
     now: Clock = utc_now
     digests: Digests = field(default_factory=Digests)
 
-    def packet(self, packet: Packet) -> None:
-        """Take in all of a packet; taking it in again changes nothing.
+    def packet(self, packet: Packet, *, is_last_try: bool = False) -> None:
+        """Ingest all of a packet; ingesting it again changes nothing.
+
+        On the last try, a file that is whole and cannot be put together is an ERROR, which a
+        repair ticket mends.
 
         Raises:
-            StorageError, DatabaseUnavailable: an outage; the same packet is to be given again.
+            Exception: the packet is to be given again.
         """
         # Of a file in several pieces, other receivers may have some at the same time.
         in_pieces = {part.id for part in packet.parts if not part.is_whole}
@@ -68,13 +73,34 @@ class Ingest:
             if arrival.outcome.is_final:
                 _log_outcome(arrival.part.id, arrival.outcome, arrival.reason)
             elif arrival.is_whole:
-                self.complete(arrival.part.id)
+                self.complete(arrival.part.id, is_last_try=is_last_try)
         for id in ended:
             self.digests.forget(id)
-            purge(self.installation, id)
+            purge_or_leave(self.installation, id)
+
+    def each(self, packet: Packet) -> list[str]:
+        """Ingest every element of a packet by itself; return why others cannot be ingested.
+
+        Raises:
+            Exception: an outage; the packet is to be given again.
+        """
+        failures = []
+        for name, element in elements(packet):
+            try:
+                self.packet(element, is_last_try=True)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                logger.exception("{} cannot be ingested", name)
+                failures.append(f"{name}: {describe(error)}"[:LONGEST_REASON])
+        return failures
 
     def resume(self) -> None:
-        """Complete what a crash left whole but unchecked."""
+        """Complete files that a crash left whole but unchecked.
+
+        Raises:
+            Exception: an outage.
+        """
         with self.installation.database.read() as session:
             row = IncomingTransferable
             ids = session.scalars(
@@ -85,42 +111,61 @@ class Ingest:
                 )
             ).all()
         for id in ids:
-            self.complete(id)
+            try:
+                self.complete(id, is_last_try=True)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                logger.exception("transferable {} cannot be completed", id)
 
-    def complete(self, id: uuid.UUID) -> None:
-        """Check a file that is whole, and hand it over or declare it broken."""
+    def complete(self, id: uuid.UUID, *, is_last_try: bool = False) -> None:
+        """Check a file that is whole, and hand it over or declare it broken.
+
+        Raises:
+            Exception: it cannot be checked; on the last try, only if this is an outage.
+        """
         with exclusively(self.installation.database, [id]):
-            self._complete(id)
+            self._complete(id, is_last_try=is_last_try)
 
-    def _complete(self, id: uuid.UUID) -> None:
-        storage = self.installation.storage
+    def _complete(self, id: uuid.UUID, *, is_last_try: bool) -> None:
         with self.installation.database.read() as session:
             row = session.get_one(IncomingTransferable, id)
         if not accepts(row) or row.size is None:
             return
+        is_storage_at_fault = False
         try:
             reason = self._fault(row, row.size)
-        except OUTAGES:
-            raise
-        except Exception as error:  # its own fault, and no other file's
+        except Exception as error:
+            if is_outage(error) or not is_last_try:
+                raise
             logger.exception("transferable {} cannot be completed", id)
-            reason = str(error)[:200]
+            reason, is_storage_at_fault = describe(error)[:LONGEST_REASON], True
         outcome = IncomingState.SUCCESS if reason is None else IncomingState.ERROR
         if reason is not None:
             self.digests.forget(id)
-            storage.delete([row.key])
+            self._delete(row.key, is_last_try=is_storage_at_fault)
         with self.installation.database.write() as session:
             row = session.get_one(IncomingTransferable, id, with_for_update=True)
             if not accepts(row):
                 return
             before = row.state
             row.state, row.reason, row.finished_at = outcome, reason, self.now()
-            row.repairable = False
-            row.assembly, row.stored = None, outcome is IncomingState.SUCCESS
-            record_extents(session, row, [(0, row.size or 0)])
+            row.assembly = None
+            row.stored = outcome is IncomingState.SUCCESS or is_storage_at_fault
+            # Record the extents before: those of a row that takes no more data are not kept.
+            record_extents(session, row, [] if is_storage_at_fault else [(0, row.size or 0)])
+            row.repairable = is_storage_at_fault
             if outcome is not before:
                 record_ended(session, [id])
         _log_outcome(id, outcome, reason)
+
+    def _delete(self, key: str, *, is_last_try: bool) -> None:
+        try:
+            self.installation.storage.delete([key])
+        except Exception as error:
+            if is_outage(error) or not is_last_try:
+                raise
+            logger.exception("{} stays in the storage", key)
 
     def _fault(self, row: IncomingTransferable, size: int) -> str | None:
         """Put a whole file together and check it; return what is wrong with it, None if nothing."""
@@ -133,7 +178,7 @@ class Ingest:
         return None if right else "the digest is not the one of the origin"
 
     def _store(self, packet: Packet) -> list[Arrival]:
-        """Make the packet's bytes durable; one bad transferable costs only itself."""
+        """Make the packet's bytes durable."""
         with self.installation.database.read() as session:
             known = load(session, {part.id for part in packet.parts})
         arrivals: dict[uuid.UUID, Arrival] = {}
@@ -145,12 +190,7 @@ class Ingest:
             is_new = part.id not in known
             arrival = arrivals.get(part.id) or Arrival(part, list(before.extents), is_new=is_new)
             arrival.part = part
-            try:
-                self._store_part(arrival, payloads, before)
-            except OUTAGES:
-                raise
-            except Exception as error:  # whatever it is, the others must not suffer
-                self._give_up(arrival, error)
+            self._store_part(arrival, payloads, before)
             arrivals[part.id] = arrival
         for arrival in arrivals.values():
             if arrival.assembly is not None and arrival.outcome is IncomingState.ONGOING:
@@ -184,19 +224,6 @@ class Ingest:
         arrival.extents = [(0, len(data))] if len(data) else []
         arrival.outcome = IncomingState.SUCCESS
 
-    def _give_up(self, arrival: Arrival, error: Exception) -> None:
-        if isinstance(error, EurydiceError):
-            logger.error("transferable {} failed: {}", arrival.part.id, error)
-        else:
-            logger.exception("transferable {} failed", arrival.part.id)
-        arrival.outcome, arrival.reason = IncomingState.ERROR, str(error)[:200]
-        self.digests.forget(arrival.part.id)
-        try:
-            if arrival.assembly is not None:
-                arrival.assembly.abort()
-        except EurydiceError as abort_error:
-            logger.warning("transferable {}: leftovers stay: {}", arrival.part.id, abort_error)
-
     def _write_down(self, packet: Packet, arrivals: Sequence[Arrival]) -> list[uuid.UUID]:
         """Record in one transaction what the packet brought; return what is to be purged."""
         now = self.now()
@@ -226,3 +253,13 @@ def _log_outcome(id: uuid.UUID, outcome: IncomingState, reason: str | None) -> N
         logger.info("transferable {} received", id)
     else:
         logger.error("transferable {} is {}: {}", id, outcome, reason)
+
+
+def elements(packet: Packet) -> Iterator[tuple[str, Packet]]:
+    """Yield a packet for each element of a packet, and what the element is."""
+    for part, payloads in zip(packet.parts, packet.payloads, strict=True):
+        single = replace(packet, parts=[part], payloads=[payloads], revocations=())
+        yield f"a part of transferable {part.id}", single
+    for revocation in packet.revocations:
+        single = replace(packet, parts=(), payloads=(), revocations=[revocation])
+        yield f"the revocation of transferable {revocation.id}", single

@@ -17,6 +17,7 @@ from eurydice_core.db.incoming import GONE_SQL, IncomingTransferable
 from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import Installation
 from eurydice_core.model.states import IncomingState
+from eurydice_core.outages import describe, is_outage
 
 __all__ = ["GONE", "purge", "purge_batch", "purge_or_leave", "purgeable"]
 
@@ -93,7 +94,10 @@ def purge_or_leave(installation: Installation, id: uuid.UUID) -> bool:
     """Free the storage now, or leave it to the cleaner if that fails; return whether it did."""
     try:
         purge(installation, id)
-    except EurydiceError as error:
-        logger.warning("transferable {}: its data goes later: {}", id, error)
+    except Exception as error:
+        is_bug = not (isinstance(error, EurydiceError) or is_outage(error))
+        logger.opt(exception=is_bug).warning(
+            "transferable {}: its data goes later: {}", id, describe(error)
+        )
         return False
     return True

@@ -67,14 +67,24 @@ class LinkWatch:
             logger.error("{} ({} refused since the start)", error, self._counts["refused"])
             self._refusal_reported_at = now
 
-    def failed(self, packet: Packet, error: Exception) -> None:
-        """Take note of a packet that could not be taken in, by a fault of ours."""
-        self._counts["failed"] += 1
-        logger.opt(exception=error).error(
-            "packet {} of stream {} was not taken in; the next one is",
-            packet.sequence,
-            packet.stream,
-        )
+    def failed(self, packet: Packet | None, error: Exception, *, is_first: bool) -> str:
+        """Count a try that failed by a fault of ours; return the packet's name.
+
+        The first try that fails is logged with its traceback, and counted as a packet.
+        """
+        name = f"packet {packet.sequence} of stream {packet.stream}" if packet else "a packet"
+        if is_first:
+            self._counts["failed"] += 1
+            logger.opt(exception=error).error("{} was not ingested", name)
+        return name
+
+    def quarantined(self) -> None:
+        """Count a packet that was moved to the quarantine."""
+        self._counts["quarantined"] += 1
+
+    def lost(self) -> None:
+        """Count a packet that could be neither ingested nor kept."""
+        self._counts["lost"] += 1
 
     def nothing_came(self) -> None:
         """Raise the alarm, once a period, if not even a heartbeat came for too long."""

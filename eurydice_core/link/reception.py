@@ -241,8 +241,9 @@ def contents(case: Case) -> Iterator[Finding]:
 def ingestion(case: Case) -> Iterator[Finding]:
     if case.receiver("failed"):
         yield case.counted(
-            f"{case.receiver('failed'):,} packets could not be taken in by a fault of this program:"
-            " the receiver's log has it; please report it"
+            f"{case.receiver('failed'):,} packets failed to be ingested by a fault of this program,"
+            f" {case.receiver('quarantined'):,} are or were in the quarantine: the receiver's log"
+            " and 'eurydice quarantine list' say why; please report it"
         )
     if case.transport("dropped"):
         yield case.counted(

@@ -31,8 +31,9 @@ from eurydice_core.origin.payload import KeptRange, RangeReader
 from eurydice_core.origin.plan import Load, Planner
 from eurydice_core.origin.queue import Queue
 from eurydice_core.origin.watch import SenderWatch
+from eurydice_core.outages import describe, is_outage
 from eurydice_core.protocol.packet import PacketBuilder
-from eurydice_core.service import OUTAGES, Service
+from eurydice_core.service import Service
 
 __all__ = ["Sender"]
 
@@ -156,8 +157,10 @@ class Sender(Service):
         try:
             super().run(stop)
             self.land()
-        except OUTAGES as error:
-            logger.error("{}; it will be sent at the next start", error)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            logger.error("{}; it will be sent at the next start", describe(error))
         finally:
             self.close()
 

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from sqlalchemy import make_url
 from eurydice_core.db import passwords
 from eurydice_core.db.engine import Database
 from eurydice_core.db.schema import migrate
+from eurydice_core.destination.source import PacketSource, SourceState
+from eurydice_core.interfaces.transport import PacketReceiver
+from eurydice_core.model.buffer import Buffer
 from eurydice_core.model.states import Side
 
 DatabaseUrl = Callable[[Side], str]
@@ -107,3 +111,40 @@ def database_url(request: pytest.FixtureRequest) -> DatabaseUrl:
     kind = {"sqlite": "sqlite_database", "postgresql": "postgres_database"}[request.param]
     factory: DatabaseUrl = request.getfixturevalue(kind)
     return factory
+
+
+class DirectSource(PacketSource):
+    """Packets straight from a link; keeps nothing but what was put back."""
+
+    def __init__(self, link: PacketReceiver) -> None:
+        self._link = link
+        self._again: deque[Buffer] = deque()
+        self._out: Buffer | None = None
+
+    def receive(self, timeout_seconds: float) -> Buffer | None:
+        assert self._out is None, "the one before was neither acknowledged nor put back"
+        self._out = self._link.receive(0 if self._again else timeout_seconds)
+        if self._out is None and self._again:
+            self._out = self._again.popleft()
+        return self._out
+
+    def acknowledge(self) -> None:
+        self._out = None
+
+    def put_back(self) -> bool:
+        assert self._out is not None
+        self._again.append(self._out)
+        self._out = None
+        return True
+
+    def counters(self) -> Mapping[str, int]:
+        return self._link.counters()
+
+    def state(self) -> SourceState:
+        return SourceState()
+
+
+@pytest.fixture
+def direct_source() -> type[DirectSource]:
+    """The receiver's source of packets where no intake is needed."""
+    return DirectSource

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
 import pytest
 from loguru import logger
 
-from eurydice_core.errors import StorageUnavailable, TransactionConflict
+from eurydice_core.errors import ConfigurationError, StorageUnavailable, TransactionConflict
+from eurydice_core.outages import is_outage_at_start
 from eurydice_core.service import Service
 
 
@@ -41,6 +43,11 @@ class Unhurried(threading.Event):
         return self.is_set()
 
 
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 @pytest.fixture
 def lines():
     seen: list[str] = []
@@ -66,6 +73,39 @@ def test_transaction_conflict_is_repeated_at_once_then_waited_for(lines):
         "going on after: deadlock detected",
     ]
     assert stop.waits == [0.0, 0.2]  # idle, then the second conflict in a row
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EROFS, "Read-only file system"),
+        OSError(errno.EMFILE, "Too many open files"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        caused(ConfigurationError("state_dir: cannot write"), OSError(errno.EROFS, "read-only")),
+    ],
+    ids=repr,
+)
+def test_lack_of_resources_is_waited_out(error):
+    stop = Unhurried()
+    Scripted(stop, [error, True]).run(stop)
+    assert stop.waits[0] == 0.2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigurationError("[storage] root: missing"),
+        caused(ConfigurationError("state_dir"), PermissionError(errno.EACCES, "denied")),
+        OSError(errno.EADDRINUSE, "Address already in use"),
+    ],
+    ids=repr,
+)
+def test_wrong_settings_are_no_outage_at_start(error):
+    assert not is_outage_at_start(error)
 
 
 def test_a_bug_is_not_waited_out():

@@ -71,11 +71,11 @@ class Site:
 class Link:
     """Everything that runs on both sides, a step at a time."""
 
-    def __init__(self, origin, destination, receiver, far_end):
+    def __init__(self, origin, destination, source, far_end):
         self.origin, self.destination, self.far_end = origin, destination, far_end
         self.wire = Wire()
         self.sender = Sender(origin, OldestFirst(), self.wire)
-        self.receiver = Receiver(destination, receiver)
+        self.receiver = Receiver(destination, source)
 
     def submit(self, content):
         submission = Submission(self.origin, self.origin.accounts.add("alice"), name="report.pdf")
@@ -112,7 +112,7 @@ def high(tmp_path, database_url, low):
 
 
 @pytest.fixture
-def link(low, high):
+def link(low, high, direct_source):
     memory = MemoryTransport()
     with (
         low.opened() as origin,
@@ -120,7 +120,7 @@ def link(low, high):
         memory.receiver() as receiver,
         memory.sender() as far_end,
     ):
-        link = Link(origin, destination, receiver, far_end)
+        link = Link(origin, destination, direct_source(receiver), far_end)
         with closing(link.sender):
             yield link
 

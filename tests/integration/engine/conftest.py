@@ -17,6 +17,8 @@ from eurydice_core.db.engine import Database
 from eurydice_core.db.incoming import IncomingTransferable
 from eurydice_core.db.outgoing import OutgoingTransferable
 from eurydice_core.destination.receive import Receiver
+from eurydice_core.destination.source import PacketSource
+from eurydice_core.errors import IngestFailed
 from eurydice_core.events import EventStream
 from eurydice_core.hookspecs import Context
 from eurydice_core.installation import Installation
@@ -91,6 +93,7 @@ class Sides:
     wire: Wire
     clock: Clock
     user: Account
+    source: Callable[[PacketReceiver], PacketSource]
     senders: list[Sender] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -112,7 +115,7 @@ class Sides:
 
     def new_receiver(self) -> Receiver:
         """Start the receiver anew, as after a crash."""
-        return Receiver(self.destination, self.wire.receiver)
+        return Receiver(self.destination, self.source(self.wire.receiver))
 
     def submit(self, data: bytes, *, user: Account | None = None, **more: object) -> str:
         """Upload a file in uneven pieces; return its id."""
@@ -132,8 +135,15 @@ class Sides:
         """Let the receiver take these in."""
         for packet in packets:
             self.wire.sender.send(packet)
-        while self.receiver.step():
+        while self.try_step():
             pass
+
+    def try_step(self) -> bool:
+        """Let the receiver take a step, and try again what it failed to ingest."""
+        try:
+            return self.receiver.step()
+        except IngestFailed:
+            return True
 
     def carried(self, packets: list[bytes]) -> int:
         """Return how many ranges these packets carry."""
@@ -200,12 +210,20 @@ def make_installation(
 
 
 @pytest.fixture
-def sides(make_installation: Callable[[Side], Installation]) -> Iterator[Sides]:
+def sides(
+    make_installation: Callable[[Side], Installation],
+    direct_source: Callable[[PacketReceiver], PacketSource],
+) -> Iterator[Sides]:
     link = MemoryTransport()
     origin, destination = make_installation(Side.ORIGIN), make_installation(Side.DESTINATION)
     with link.receiver() as receiver, link.sender() as sender:
         sides = Sides(
-            origin, destination, Wire(sender, receiver), Clock(), origin.accounts.add("alice")
+            origin,
+            destination,
+            Wire(sender, receiver),
+            Clock(),
+            origin.accounts.add("alice"),
+            direct_source,
         )
         yield sides
         for each in sides.senders:

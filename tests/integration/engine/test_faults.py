@@ -146,26 +146,6 @@ def test_a_file_that_cannot_be_put_together_is_an_error_and_stops_nothing(sides,
     assert sides.incoming()[whole].state is IncomingState.SUCCESS
 
 
-def test_a_bug_of_ours_costs_one_packet_and_not_the_receiver(sides, monkeypatch):
-    first, second = sides.submit(content(250)), sides.submit(content(250, 1))
-    packets = sides.send()
-    real = sides.receiver._ingest.installation.database.write
-    broken = iter([True])
-
-    def write(**how):
-        if next(broken, False):
-            raise RuntimeError("a bug")
-        return real(**how)
-
-    monkeypatch.setattr(sides.destination.database, "write", write)
-    sides.deliver(packets)
-    monkeypatch.undo()
-    assert sides.receiver._watch.record({})["receiver"]["failed"] == 1
-    sides.deliver(packets)
-    states = [sides.incoming()[id].state for id in (first, second)]
-    assert states == [IncomingState.SUCCESS, IncomingState.SUCCESS]
-
-
 @pytest.mark.parametrize("outage", [StorageFull("full"), StorageUnavailable("gone")], ids=repr)
 def test_a_full_or_absent_storage_is_waited_for_and_the_packet_kept(sides, monkeypatch, outage):
     data = content(700)
@@ -234,21 +214,6 @@ def test_a_file_whose_digest_is_wrong_is_an_error_and_its_bytes_do_not_stay(side
         assert sides.incoming()[id].state is IncomingState.ERROR
         assert "digest" in sides.incoming()[id].reason
     assert sides.destination.storage.keys == frozenset()
-
-
-def test_one_transferable_that_cannot_be_stored_harms_no_other_of_its_packet(sides, monkeypatch):
-    ids = [sides.submit(content(10, seed)) for seed in range(3)]
-    real = sides.destination.storage.write
-
-    def write(key):
-        if ids[1] in key:
-            raise RuntimeError("a bug")
-        return real(key)
-
-    monkeypatch.setattr(sides.destination.storage, "write", write)
-    sides.deliver(sides.send())
-    states = [sides.incoming()[id].state for id in ids]
-    assert states == [IncomingState.SUCCESS, IncomingState.ERROR, IncomingState.SUCCESS]
 
 
 @pytest.mark.parametrize("sent_before", [0, 1, 3])

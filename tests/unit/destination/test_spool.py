@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 from tempfile import mkdtemp
@@ -13,9 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from eurydice_core.destination.intake import open_intake
 from eurydice_core.destination.spool import Spool
-from eurydice_core.errors import ServiceError, TransportError
+from eurydice_core.errors import ServiceError
 from eurydice_core.interfaces.transport import PacketReceiver
-from eurydice_core.private_files import Access
 
 LIMIT = 100
 
@@ -69,15 +70,84 @@ def test_a_directory_that_cannot_be_used_is_one_line(tmp_path):
         Spool(tmp_path / "file" / "spool", LIMIT)
 
 
-def test_a_packet_that_cannot_be_written_is_not_taken(tmp_path, monkeypatch):
+def fail_write(monkeypatch, number):
+    """Let every write to a new file fail, and the removal of what was begun."""
+
+    def fail(*_: object, **__: object):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("eurydice_core.destination.spool.write_private", fail)
+    monkeypatch.setattr(Path, "unlink", fail)
+
+
+def test_a_packet_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     spool = Spool(tmp_path, LIMIT)
+    with monkeypatch.context() as broken:
+        fail_write(broken, errno.EROFS)
+        with pytest.raises(OSError, match="Read-only"):
+            spool.put(b"x")
+    assert (len(spool), spool.size) == (0, 0)
+    assert spool.put(b"y")
+    assert Spool(tmp_path, LIMIT).first() == b"y"
 
-    def full(self, *_):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Access, "open_file", full)
-    assert not spool.put(b"x")
-    assert len(spool) == 0
+def test_a_half_written_packet_is_removed_at_start(tmp_path):
+    (tmp_path / "000000000007.partial").write_bytes(b"half of")
+    assert len(Spool(tmp_path, LIMIT)) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spooled_packets_are_private_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        Spool(tmp_path / "spool", LIMIT).put(b"content")
+    finally:
+        os.umask(before)
+    (file,) = (tmp_path / "spool").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
+
+
+def test_one_unreadable_packet_holds_up_no_other(tmp_path, monkeypatch):
+    spool = Spool(tmp_path, LIMIT)
+    for packet in (b"bad", b"good"):
+        spool.put(packet)
+    real = Path.read_bytes
+
+    def read(self):
+        if self.stem.endswith("0"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(self)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", read)
+        assert spool.first() == b"good"
+        spool.drop_first()
+        with pytest.raises(OSError, match="Input/output"):
+            spool.first()
+    assert spool.first() == b"bad", "it stays, for the disk may answer again"
+
+
+def test_an_ingested_packet_that_cannot_be_deleted_goes_later(tmp_path, monkeypatch):
+    spool = Spool(tmp_path, LIMIT)
+    spool.put(b"one")
+    spool.put(b"two")
+    spool.first()
+    with monkeypatch.context() as broken:
+        fail_write(broken, errno.EROFS)
+        spool.drop_first()
+    assert spool.first() == b"two"
+    spool.drop_first()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_packet_put_off_comes_after_the_others(tmp_path):
+    spool = Spool(tmp_path, LIMIT)
+    for packet in (b"poison", b"good"):
+        spool.put(packet)
+    spool.first()
+    spool.put_off()
+    assert spool.first() == b"good"
 
 
 class Link(PacketReceiver):
@@ -105,6 +175,7 @@ def drain(intake) -> list[bytes]:
     taken = []
     while (packet := intake.receive(0)) is not None:
         taken.append(bytes(packet))
+        intake.acknowledge()
     return taken
 
 
@@ -129,14 +200,26 @@ def test_beyond_the_limit_the_newest_is_dropped_and_counted(tmp_path):
         assert drain(intake) == packets[:5]
 
 
-def test_a_spooled_packet_stays_until_the_next_is_asked_for(tmp_path):
+def test_a_spooled_packet_stays_until_it_is_acknowledged(tmp_path):
     link = Link([b"first", b"second"])
     with open_intake(link, Spool(tmp_path, LIMIT), packets=1) as intake:
         assert link.emptied.wait(10)
-        assert (intake.receive(0), intake.receive(0)) == (b"first", b"second")
+        assert intake.receive(0) == b"first"
+        intake.acknowledge()
+        assert intake.receive(0) == b"second"
         assert Spool(tmp_path, LIMIT).first() == b"second", "a crash now gives it again"
+        intake.acknowledge()
         assert intake.receive(0) is None
         assert len(Spool(tmp_path, LIMIT)) == 0
+
+
+def test_a_packet_not_acknowledged_when_stopping_is_spooled(tmp_path):
+    link = Link([b"in work", b"waits"])
+    with open_intake(link, Spool(tmp_path, LIMIT), packets=4) as intake:
+        assert link.emptied.wait(10)
+        assert intake.receive(0) == b"in work"
+    with open_intake(Link([]), Spool(tmp_path, LIMIT), packets=4) as intake:
+        assert drain(intake) == [b"in work", b"waits"]
 
 
 def test_what_waits_in_memory_when_the_service_stops_is_there_at_the_next_start(tmp_path):
@@ -145,14 +228,6 @@ def test_what_waits_in_memory_when_the_service_stops_is_there_at_the_next_start(
         assert link.emptied.wait(10)
     with open_intake(Link([]), Spool(tmp_path, LIMIT), packets=4) as intake:
         assert drain(intake) == [b"a", b"b"]
-
-
-def test_a_link_that_fails_for_a_moment_is_tried_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("eurydice_core.destination.intake.RETRY_SECONDS", 0.0)
-    link = Link([TransportError("the collector died"), b"after"])
-    with open_intake(link, Spool(tmp_path, LIMIT), packets=1) as intake:
-        assert link.emptied.wait(10)
-        assert intake.receive(0) == b"after"
 
 
 def test_memory_is_bounded_in_bytes_as_well_and_one_packet_always_fits(tmp_path):
