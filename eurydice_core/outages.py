@@ -10,16 +10,28 @@ from typing import Final
 from loguru import logger
 
 from eurydice_core.errors import (
+    ConfigurationError,
     DatabaseMisconfigured,
+    DatabaseNotMigrated,
     DatabaseUnavailable,
     EurydiceError,
     IngestFailed,
+    PluginError,
+    ServiceError,
     StorageFull,
     StorageUnavailable,
     TransportError,
+    WrongSideDatabase,
 )
 
-__all__ = ["OUTAGES", "OutageLog", "describe", "is_outage", "is_outage_at_start"]
+__all__ = [
+    "OUTAGES",
+    "OutageLog",
+    "describe",
+    "is_configuration",
+    "is_outage",
+    "is_outage_at_start",
+]
 
 OUTAGES: Final = (
     DatabaseUnavailable,
@@ -29,6 +41,14 @@ OUTAGES: Final = (
     TransportError,
 )
 """Errors of ours that end by themselves or once an administrator acts."""
+
+WRONG_SETTINGS: Final = (
+    ConfigurationError,
+    DatabaseMisconfigured,
+    DatabaseNotMigrated,
+    PluginError,
+    WrongSideDatabase,
+)
 
 RESOURCES: Final = frozenset(
     {
@@ -75,6 +95,16 @@ def is_outage_at_start(error: BaseException) -> bool:
     What the database refuses because of its settings is an outage for a service that worked.
     """
     return not isinstance(error, DatabaseMisconfigured) and _is_outage(error, RESOURCES)
+
+
+def is_configuration(error: BaseException) -> bool:
+    """Tell whether a service cannot start until its settings or its database are corrected."""
+    if is_outage_at_start(error):
+        return False
+    # Of the others, those with a cause are about a port or a directory of the settings.
+    return isinstance(error, WRONG_SETTINGS) or (
+        isinstance(error, ServiceError) and isinstance(error.__cause__, OSError)
+    )
 
 
 def _is_outage(error: BaseException, numbers: frozenset[int]) -> bool:

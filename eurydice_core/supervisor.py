@@ -21,12 +21,15 @@ from typing import IO, Final, Protocol
 
 from loguru import logger
 
-from eurydice_core.errors import ServiceError
+from eurydice_core.errors import EurydiceError, ServiceError
+from eurydice_core.outages import describe
 
-__all__ = ["Child", "Program", "Running", "Supervision", "Supervisor"]
+__all__ = ["EXIT_CONFIGURATION", "Child", "Program", "Running", "Supervision", "Supervisor"]
 
+EXIT_CONFIGURATION: Final = os.EX_CONFIG
+"""Exit code of a process that cannot work until its configuration is corrected."""
 HEALTHY_AFTER: Final = 60.0
-"""Seconds after which a process counts as started well, on however slow a machine."""
+"""Seconds after which the next restart is quick again."""
 FIRST_WAIT: Final = 0.5  # seconds
 LONGEST_WAIT: Final = 30.0  # seconds
 STOP_SECONDS: Final = 35.0
@@ -74,7 +77,10 @@ class Child:
         environ: Mapping[str, str] | None = None,
         output: IO[bytes] | None = None,
     ) -> None:
-        self._reports, theirs = os.pipe()
+        try:
+            self._reports, theirs = os.pipe()
+        except OSError as error:
+            raise ServiceError(f"cannot start {program.name}: {error.strerror}") from error
         os.set_blocking(self._reports, False)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
@@ -86,10 +92,11 @@ class Child:
                 stderr=output,
                 env=environ,
             )
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             os.close(self._reports)
+            reason = getattr(error, "strerror", None) or describe(error)
             raise ServiceError(
-                f"cannot start {program.name} ({program.command[0]}): {error.strerror}"
+                f"cannot start {program.name} ({program.command[0]}): {reason}"
             ) from error
         finally:
             os.close(theirs)
@@ -169,14 +176,16 @@ class Supervisor:
         *,
         start: Callable[[Program], Running] = Child,
         clock: Callable[[], float] = time.monotonic,
+        on_end: Callable[[str, str], None] = lambda _name, _reason: None,
     ) -> None:
-        self._keepers = [Keeper(program, start, clock) for program in programs]
+        """Call `on_end` with a program's name and the reason whenever one ends by itself."""
+        self._keepers = [Keeper(program, start, clock, on_end) for program in programs]
 
     def run(self, stop: threading.Event) -> None:
         """Keep everything running until `stop` is set, then end it.
 
         Raises:
-            ServiceError: a program cannot work from its first start on; nothing runs any more.
+            ServiceError: the configuration of a program is wrong; nothing runs any more.
         """
         try:
             self.step()
@@ -189,7 +198,7 @@ class Supervisor:
         """Look after every program once.
 
         Raises:
-            ServiceError: a program cannot work, and never did.
+            ServiceError: the configuration of a program is wrong.
         """
         for keeper in self._keepers:
             keeper.step()
@@ -211,44 +220,59 @@ class Keeper:
         program: Program,
         start: Callable[[Program], Running],
         clock: Callable[[], float],
+        on_end: Callable[[str, str], None],
     ) -> None:
         self._program = program
+        self._on_end = on_end
         self._start = start
         self._clock = clock
         self._running: Running | None = None
         self._started_at = 0.0
         self._start_at = clock()
         self._wait = FIRST_WAIT
-        self._is_proven = False
+        self._is_first_run = True
 
     def step(self) -> None:
-        """Start the program if it is time to, or note what became of it.
+        """Start the program if it is time to, or note why it ended.
 
         Raises:
-            ServiceError: it cannot work, and never did.
+            ServiceError: its configuration is wrong, as its first run tells.
         """
         now = self._clock()
         if self._running is None:
             if now >= self._start_at:
-                self._running = self._start(self._program)
-                self._started_at = now
-                logger.info("{} started as process {}", self._program.name, self._running.pid)
+                self._start_now(now)
             return
         if now - self._started_at >= HEALTHY_AFTER:
-            self._is_proven, self._wait = True, FIRST_WAIT
+            self._wait = FIRST_WAIT
         code = self._running.exit_code()
         if code is not None:
             running, self._running = self._running, None
             running.close()
             self._note_end(code, running.reported(), now)
 
+    def _start_now(self, now: float) -> None:
+        try:
+            self._running = self._start(self._program)
+        except (EurydiceError, OSError, MemoryError, RuntimeError) as error:
+            # No descriptor, process or memory is left: that may pass.
+            self._start_later(f"cannot be started: {describe(error)}", now)
+            return
+        self._started_at = now
+        logger.info("{} started as process {}", self._program.name, self._running.pid)
+
     def _note_end(self, code: int, report: str, now: float) -> None:
-        if not self._is_proven and report:
-            raise ServiceError(report)
         reason = how_it_ended(code, report)
-        if not self._is_proven and code == 1:
-            raise ServiceError(f"{self._program.name} {reason}; what it wrote says why")
+        # A service that ran before does not end the others: its next start may find a port
+        # in use for a moment.
+        if self._is_first_run and code == EXIT_CONFIGURATION:
+            raise ServiceError(report or f"{self._program.name} {reason}; what it wrote says why")
+        self._is_first_run = False
+        self._start_later(reason, now)
+
+    def _start_later(self, reason: str, now: float) -> None:
         logger.error("{} {}; starting it again in {:g} s", self._program.name, reason, self._wait)
+        self._on_end(self._program.name, reason)
         self._start_at = now + self._wait
         self._wait = min(self._wait * 2, LONGEST_WAIT)
 

@@ -6,27 +6,33 @@ import os
 import signal
 import socket
 import sys
+import threading
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from fastapi import FastAPI
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import Server
 from loguru import logger
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from eurydice_core import log
 from eurydice_core.api.app import create_app
 from eurydice_core.api.monitoring.tally_files import shared_directory
 from eurydice_core.api.unix_socket import OWN, reserved_socket, share_socket
+from eurydice_core.api.waiting import answer_waiting
 from eurydice_core.config import Settings
 from eurydice_core.errors import EurydiceError, ServiceError
 from eurydice_core.installation import open_installation
 from eurydice_core.os_advice import advice, is_shortage
+from eurydice_core.outages import OutageLog, describe, is_outage_at_start
 from eurydice_core.private_files import group_access
 from eurydice_core.service import settle_down
+from eurydice_core.service_ends import record_end
+from eurydice_core.thread_guard import guard_threads
 
 __all__ = ["serve"]
 
@@ -47,9 +53,7 @@ def serve(settings: Settings) -> None:
         EurydiceError: what keeps the service from starting.
         ServiceError: the port is in use, or a worker process failed for good.
     """
-    with open_installation(settings) as installation:
-        # Whatever is wrong is said here, once, before any worker.
-        create_app(installation).state.eurydice.close()
+    _check(settings)
     with ExitStack() as stack:
         tallies_dir = stack.enter_context(shared_directory(settings.state_dir / "tallies"))
         server, place = _listening(settings, stack)
@@ -102,6 +106,21 @@ def _server(settings: Settings, **place: Any) -> Any:
     )
 
 
+def _check(settings: Settings) -> None:
+    """Report wrong settings once, before any worker; an outage is left to the workers.
+
+    Raises:
+        EurydiceError: what keeps the service from starting.
+    """
+    try:
+        with open_installation(settings) as installation:
+            create_app(installation).state.eurydice.close()
+    except Exception as error:
+        if not is_outage_at_start(error):
+            raise
+        logger.error("{}; the API answers 503 until then", describe(error))
+
+
 def _free_port(host: str, port: int) -> int:
     """Return the port if nobody listens on it; for 0, one that is free.
 
@@ -152,20 +171,75 @@ def _load_worker(settings: Settings, tallies_dir: Path) -> ASGIApp:
 
 
 class Worker:
-    """The application, and the installation it works with, open until the server stops."""
+    """The application and the installation it works with, open until the server stops.
+
+    While the installation cannot be opened because of an outage, requests are answered by
+    `answer_waiting`, and a thread tries again.
+    """
 
     def __init__(self, settings: Settings, tallies_dir: Path) -> None:
+        self._settings = settings
+        self._tallies_dir = tallies_dir
         self._stack = ExitStack()
-        installation = self._stack.enter_context(open_installation(settings))
-        self._app = create_app(installation, tallies_dir)
+        self._stop = threading.Event()
+        self._outage = OutageLog()
+        self._app: FastAPI | None = None
+        self._thread: threading.Thread | None = None
+        self._stack.enter_context(guard_threads(self._end))
+        try:
+            self._open()
+        except Exception as error:
+            if not is_outage_at_start(error):
+                raise
+            self._outage.report(describe(error))
+            self._thread = threading.Thread(target=self._open_later, name="open", daemon=True)
+            self._thread.start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on everything; close the installation once the application has ended."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+        else:
+            reason = self._outage.reason or "the service is starting"
+            watchers = self._settings.api.metrics_from
+            await answer_waiting(scope, receive, send, reason, watchers)
 
-        async def send_last(message: Message) -> None:
-            if message["type"].startswith("lifespan.shutdown"):
-                self._stack.close()
-            await send(message)
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Follow the ASGI lifespan protocol; the application may be opened after its start."""
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._app is not None:
+            async with self._app.router.lifespan_context(self._app):
+                pass
+        self._stack.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
-        is_lifespan = scope["type"] == "lifespan"
-        await self._app(scope, receive, send_last if is_lifespan else send)
+    def _open(self) -> None:
+        with ExitStack() as stack:
+            installation = stack.enter_context(open_installation(self._settings))
+            app = create_app(installation, self._tallies_dir)
+            self._stack.push(stack.pop_all())
+        self._app = app
+
+    def _open_later(self) -> None:
+        wait = 0.0
+        while not self._stop.wait(wait):
+            try:
+                self._open()
+            except Exception as error:
+                if not (isinstance(error, EurydiceError) or is_outage_at_start(error)):
+                    raise
+                wait = self._outage.report(describe(error))
+            else:
+                self._outage.end()
+                return
+
+    def _end(self, reason: str) -> None:
+        record_end(self._settings.state_dir, "api", reason)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -142,22 +142,89 @@ def test_the_wait_is_short_again_once_the_process_lived_for_a_while():
     assert waits(world, 1, lives=supervisor.HEALTHY_AFTER) == [0.5]
 
 
-def test_a_process_that_never_worked_and_says_why_ends_everything():
+def test_a_wrong_configuration_ends_everything_at_the_first_run():
     world = World("first", "second")
     world.step_at(0)
-    world.last.code, world.last.report = 1, "port 7400 is in use"
+    world.last.code, world.last.report = os.EX_CONFIG, "port 7400 is in use"
     with pytest.raises(ServiceError, match=r"^port 7400 is in use$"):
         world.step_at(1)
     world.supervisor.end()
     assert world.started[0][1].told
 
 
-def test_a_process_that_fails_at_its_first_start_without_a_word_ends_everything():
+def test_a_wrong_configuration_without_a_word_names_the_program():
     world = World()
     world.step_at(0)
-    world.last.code = 1
-    with pytest.raises(ServiceError, match="worker ended with exit code 1; what it wrote"):
+    world.last.code = os.EX_CONFIG
+    with pytest.raises(ServiceError, match="worker ended with exit code 78; what it wrote"):
         world.step_at(1)
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, -9])
+@pytest.mark.parametrize("report", ["", "KeyError: a bug"])
+def test_any_other_end_in_the_first_minute_is_followed_by_a_restart(lines, code, report):
+    world = World()
+    world.step_at(0)
+    world.last.code, world.last.report = code, report
+    world.step_at(1)
+    assert lines[-1].endswith("starting it again in 0.5 s")
+    world.step_at(1.5)
+    assert len(world.started) == 2
+
+
+def test_a_restarted_program_never_ends_the_others(lines):
+    world = World()
+    world.step_at(0)
+    world.last.code = -9
+    world.step_at(1)
+    world.step_at(2)
+    world.last.code, world.last.report = os.EX_CONFIG, "the port is in use for a moment"
+    world.step_at(3)
+    assert lines[-1].startswith("worker ended: the port is in use for a moment; starting it again")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceError("cannot start worker: Too many open files"),
+        BlockingIOError(11, "Resource temporarily unavailable"),
+        OSError(24, "Too many open files"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_start_that_fails_is_tried_again(lines, error, first):
+    world = World()
+    real, failing = world.start, iter([True] if first else [False, True])
+
+    def start(program):
+        if next(failing, False):
+            raise error
+        return real(program)
+
+    for keeper in world.supervisor._keepers:
+        keeper._start = start
+    world.step_at(0)
+    if not first:
+        world.last.code = -9
+        world.step_at(1)
+        world.step_at(2)
+    assert "cannot be started: " in lines[-1]
+    world.step_at(10)
+    assert len(world.started) == (1 if first else 2)
+
+
+def test_every_end_is_told_with_its_reason():
+    world = World()
+    told = []
+    for keeper in world.supervisor._keepers:
+        keeper._on_end = lambda *end: told.append(end)
+    world.step_at(0)
+    world.last.code, world.last.report = 1, "a bug"
+    world.step_at(1)
+    assert told == [("worker", "ended: a bug")]
 
 
 def test_a_process_that_worked_once_is_started_again_whatever_it_says(lines):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from tempfile import TemporaryFile
 from typing import Any, Final
@@ -27,11 +27,14 @@ from eurydice_core.link.reception import moment
 from eurydice_core.model.clock import ChangeAges, Clock, utc_now
 from eurydice_core.model.quantities import format_duration, format_size
 from eurydice_core.model.states import Side
+from eurydice_core.service_ends import read_ends
 
 __all__ = ["Health", "Result", "checks_of"]
 
 STALE_SECONDS: Final = 60.0
 """Sender and receiver note every few seconds that they are there."""
+ENDS_SECONDS: Final = 900.0
+"""How long the unexpected end of a service is reported."""
 LATE: Final = 3
 """So many times `[sender] heartbeat_every` without a packet is too long."""
 
@@ -80,6 +83,7 @@ def checks_of(installation: Installation, now: Clock = utc_now) -> Mapping[str, 
         "storage": lambda: _storage(installation),
         "disk": lambda: _disk(installation),
         "link": lambda: link(installation, ages),
+        "services": lambda: _services(installation, now()),
     }
     if isinstance(installation.storage, HasFreeSpace):
         checks["storage_space"] = lambda: _storage_space(installation)
@@ -134,7 +138,7 @@ def _sender(installation: Installation, ages: _Ages) -> Result:
         if get_fact(session, MAINTENANCE):
             return Result(Health.OK, "maintenance: the sender is held back")
     allowed = LATE * installation.settings.sender.heartbeat_every
-    return _alive("sender", noted, ages) or _recent(last, allowed, ages)
+    return _alive("sender", noted, ages) or _noted(noted) or _recent(last, allowed, ages)
 
 
 def _receiver(installation: Installation, ages: _Ages) -> Result:
@@ -142,7 +146,7 @@ def _receiver(installation: Installation, ages: _Ages) -> Result:
         noted = get_notes(session, NoteKind.LINK)
         last = get_time(session, LAST_PACKET_RECEIVED_AT)
     allowed = installation.settings.receiver.expect_packet_every
-    return _alive("receiver", noted, ages) or _recent(last, allowed, ages)
+    return _alive("receiver", noted, ages) or _noted(noted) or _recent(last, allowed, ages)
 
 
 def _alive(service: str, noted: Mapping[str, Any] | None, ages: _Ages) -> Result | None:
@@ -153,10 +157,34 @@ def _alive(service: str, noted: Mapping[str, Any] | None, ages: _Ages) -> Result
     if age <= STALE_SECONDS:
         return None
     return Result(
-        Health.DEGRADED,
+        Health.FAILING,
         f"the {service} has noted nothing for {format_duration(age)}: it does not run, or it waits"
         " for something; its log says for what",
     )
+
+
+def _noted(noted: Mapping[str, Any] | None) -> Result | None:
+    """Return what the daemons themselves report of what keeps them from working."""
+    for group, health in (("problems", Health.FAILING), ("warnings", Health.DEGRADED)):
+        lines = [line for lines in (noted or {}).get(group, {}).values() for line in lines]
+        if lines:
+            return Result(health, "; ".join(lines))
+    return None
+
+
+def _services(installation: Installation, now: datetime) -> Result:
+    """Report services of this machine that ended by themselves a short time ago."""
+    since = now - timedelta(seconds=ENDS_SECONDS)
+    lines = []
+    for service, ends in read_ends(installation.settings.state_dir).items():
+        recent = [end for end in ends if end.at > since]
+        if recent:
+            last = recent[-1]
+            lines.append(
+                f"{service} ended {len(recent)} times within {format_duration(ENDS_SECONDS)}, the"
+                f" last time at {last.at.isoformat(timespec='seconds')}: {last.reason}"
+            )
+    return Result(Health.DEGRADED, "; ".join(lines)) if lines else OK
 
 
 def _recent(last: datetime | None, allowed: float, ages: _Ages) -> Result:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import click
 from loguru import logger
@@ -17,8 +19,10 @@ from eurydice_core.config import Loaded
 from eurydice_core.db.schema import require_migrated
 from eurydice_core.errors import EurydiceError
 from eurydice_core.installation import open_database
+from eurydice_core.outages import describe, is_configuration, is_outage_at_start
 from eurydice_core.plugins import discover
-from eurydice_core.supervisor import Program, Supervision, Supervisor
+from eurydice_core.service_ends import record_end
+from eurydice_core.supervisor import EXIT_CONFIGURATION, Program, Supervision, Supervisor
 
 __all__ = ["command_of", "run"]
 
@@ -40,15 +44,14 @@ def run(invocation: Invocation, service: str | None, supervised: int | None) -> 
     supervision = Supervision(supervised)
     try:
         start(invocation, service)
-    except EurydiceError as error:
-        supervision.report(str(error))
-        raise click.exceptions.Exit(1) from error
-    except (MemoryError, OSError, ImportError, RuntimeError) as error:
-        line = shortage(error, [service or ""])
-        if line is None:
-            raise
-        supervision.report(line)
-        raise click.exceptions.Exit(1) from error
+    except Exception as error:
+        is_ours = isinstance(error, EurydiceError)
+        line = None if is_ours else shortage(error, [service or ""])
+        if line is None and not is_ours:
+            logger.opt(exception=error).critical("unexpected error")
+        supervision.report(line or describe(error))
+        code = EXIT_CONFIGURATION if is_configuration(error) else 1
+        raise click.exceptions.Exit(code) from error
 
 
 def start(invocation: Invocation, service: str | None, *, is_first: bool = False) -> None:
@@ -63,20 +66,36 @@ def start(invocation: Invocation, service: str | None, *, is_first: bool = False
         for line in [*loaded.notes, *exposures(loaded, discover())]:
             logger.warning("{}", line)
     if service is not None:
-        run_service(Name(service), loaded.settings)
+        with ends_recorded(loaded, service) if is_first else nullcontext():
+            run_service(Name(service), loaded.settings)
     else:
         run_side(loaded)
+
+
+@contextmanager
+def ends_recorded(loaded: Loaded, service: str) -> Iterator[None]:
+    """Record for `/readyz` why a service ended that no supervisor of ours watches."""
+    try:
+        yield
+    except Exception as error:
+        record_end(loaded.settings.state_dir, service, f"ended: {describe(error)}")
+        raise
 
 
 def run_side(loaded: Loaded) -> None:
     """Run every service of the side, each in a process of its own."""
     settings = loaded.settings
     configure_log(settings, "supervisor")
-    with open_database(settings) as database:  # says in a moment what three processes would
-        require_migrated(database, settings.side)
+    try:
+        with open_database(settings) as database:  # says in a moment what three processes would
+            require_migrated(database, settings.side)
+    except EurydiceError as error:
+        if not is_outage_at_start(error):
+            raise
+        logger.error("{}; the services wait for it", error)
     programs = [Program(name, command_of(loaded, name)) for name in SERVICES[settings.side]]
     with stop_on_signals() as stop:
-        Supervisor(programs).run(stop)
+        Supervisor(programs, on_end=partial(record_end, settings.state_dir)).run(stop)
         logger.info("stopped")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from loguru import logger
@@ -15,8 +17,10 @@ from eurydice_core.config import Settings
 from eurydice_core.errors import ConfigurationError
 from eurydice_core.installation import Installation, open_installation
 from eurydice_core.model.states import Side
+from eurydice_core.outages import OutageLog, describe, is_outage_at_start
 from eurydice_core.private_files import group_access
 from eurydice_core.service import Service, settle_down
+from eurydice_core.thread_guard import guard_threads
 
 __all__ = ["SERVICES", "Name", "configure_log", "require_service", "run_service"]
 
@@ -62,26 +66,53 @@ def run_service(name: Name, settings: Settings) -> None:
 
         serve(settings)
         return
-    with stop_on_signals() as stop, open_installation(settings) as installation:
-
-        def run(service: Service) -> None:
-            logger.info("works for the {}", settings.side)
-            settle_down()
-            service.run(stop)
-
-        DAEMONS[name](installation, run)
+    with stop_on_signals() as stop:
+        outage = OutageLog()
+        while not stop.is_set():
+            try:
+                run_daemon(name, settings, stop)
+                break
+            except Exception as error:
+                if not is_outage_at_start(error):
+                    raise
+                stop.wait(outage.report(describe(error)))
     logger.info("stopped")
+
+
+def run_daemon(name: Name, settings: Settings, stop: threading.Event) -> None:
+    """Open everything that a service needs and run it until `stop` is set.
+
+    Raises:
+        Exception: something cannot be opened, a thread ended by an error, or a bug.
+    """
+
+    def run(service: Service) -> None:
+        logger.info("works for the {}", settings.side)
+        settle_down()
+        service.run(stop)
+
+    with guard_threads(lambda _reason: stop.set()) as guard:
+        with open_installation(settings) as installation:
+            DAEMONS[name](installation, run)
+        guard.check()
 
 
 def configure_log(settings: Settings, service: str) -> None:
     """Log as the settings say, under the name of a service."""
-    log.configure(
+    configure = partial(
+        log.configure,
         level=settings.log.level,
         format=settings.log.format,
-        file=settings.log.file,
         access=group_access(settings.log.group, "[log] group"),
         service=service,
     )
+    try:
+        configure(file=settings.log.file)
+    except ConfigurationError as error:
+        if not is_outage_at_start(error):
+            raise
+        configure(file=None)
+        logger.error("{}; logging to the standard error until the next start", error)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells how it does what it does
 
 

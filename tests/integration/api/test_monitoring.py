@@ -27,6 +27,7 @@ from eurydice_core.errors import DatabaseUnavailable, StorageError, StorageFull
 from eurydice_core.interfaces.storage import HasFreeSpace
 from eurydice_core.model.clock import utc_now
 from eurydice_core.model.states import IncomingState, Side
+from eurydice_core.service_ends import record_end
 from eurydice_core.testing.fakes.storage import MemoryStorage
 
 Usage = namedtuple("Usage", "total used free")
@@ -285,7 +286,14 @@ def test_a_destination_that_hears_its_origin_is_ready(destination):
     answer = destination.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
-    assert set(answer.json()["checks"]) == {"database", "migrations", "storage", "disk", "link"}
+    assert set(answer.json()["checks"]) == {
+        "database",
+        "migrations",
+        "storage",
+        "disk",
+        "link",
+        "services",
+    }
 
 
 def test_an_origin_that_sends_is_ready(origin):
@@ -308,7 +316,28 @@ def test_a_silent_link_is_told(destination):
 
 def test_a_receiver_that_died_is_told(destination):
     heard(destination, ago=timedelta(minutes=2))
-    assert "the receiver has noted nothing" in checks(destination)["link"]["reason"]
+    answer = destination.get("/readyz")
+    assert answer.status_code == 503
+    assert "the receiver has noted nothing" in answer.json()["checks"]["link"]["reason"]
+
+
+@pytest.mark.parametrize(("group", "status"), [("problems", "failing"), ("warnings", "degraded")])
+def test_what_a_receiver_reports_of_itself_is_shown(destination, group, status):
+    heard(destination)
+    recorded = {"recorded_at": utc_now().isoformat(), group: {"receiver/0": ["the spool is full"]}}
+    note(destination, {NoteKind.LINK: recorded})
+    assert checks(destination)["link"] == {"status": status, "reason": "the spool is full"}
+
+
+def test_a_service_that_ended_is_shown_with_its_reason(origin):
+    sent(origin)
+    for reason in ("was killed by SIGKILL", "ended: KeyError: 'x'"):
+        record_end(origin.installation.settings.state_dir, "sender", reason)
+    answer = origin.get("/readyz")
+    assert answer.json()["status"] == "degraded"
+    reason = answer.json()["checks"]["services"]["reason"]
+    assert reason.startswith("sender ended 2 times within 15.0 min")
+    assert reason.endswith("ended: KeyError: 'x'")
 
 
 def test_a_sender_that_the_link_takes_nothing_from_is_told(origin):
