@@ -30,6 +30,7 @@ class ThreadGuard:
     ) -> None:
         self._end = end
         self._kill = kill
+        self._watchdog: threading.Timer | None = None
         self.reason: str | None = None
         """Which thread ended first, and why."""
 
@@ -42,6 +43,11 @@ class ThreadGuard:
         if self.reason is not None:
             raise ServiceError(self.reason)
 
+    def close(self) -> None:
+        """Stop watching: the process is ending."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+
     def note(self, event: threading.ExceptHookArgs) -> None:
         """Log the end of a thread and have the process end; a `threading.excepthook`."""
         error = event.exc_value
@@ -53,10 +59,10 @@ class ThreadGuard:
         if self.reason is not None:
             return
         self.reason = reason
-        watchdog = threading.Timer(GRACE_SECONDS, self._kill, (1,))
-        watchdog.daemon = True
+        self._watchdog = threading.Timer(GRACE_SECONDS, self._kill, (1,))
+        self._watchdog.daemon = True
         try:
-            watchdog.start()
+            self._watchdog.start()
         except RuntimeError:  # no more threads
             self._kill(1)
         self._end(reason)
@@ -74,3 +80,4 @@ def guard_threads(end: Callable[[str], None]) -> Iterator[ThreadGuard]:
         yield guard
     finally:
         threading.excepthook = before
+        guard.close()

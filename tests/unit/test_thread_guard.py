@@ -37,6 +37,9 @@ def timers(monkeypatch):
         def start(self):
             started.append(self)
 
+        def cancel(self):
+            self.is_canceled = True
+
     monkeypatch.setattr(thread_guard.threading, "Timer", Timer)
     return started
 
@@ -49,7 +52,8 @@ def test_the_end_of_a_thread_is_told_once_with_its_reason(timers):
         with pytest.raises(ServiceError, match="the thread 'worker' ended unexpectedly: KeyError"):
             guard.check()
     assert ends == ["the thread 'worker' ended unexpectedly: KeyError: 'missing'"]
-    assert len(timers) == 1, "it is killed if it does not end by itself"
+    (timer,) = timers  # the process is killed if it does not end by itself
+    assert timer.is_canceled
 
 
 def test_the_log_has_the_traceback():
