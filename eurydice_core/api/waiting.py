@@ -9,8 +9,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from eurydice_core.api.middleware import Network, is_within
 from eurydice_core.api.monitoring.access import PASSED_ON
+from eurydice_core.api.networks import Network, is_within
 
 __all__ = ["answer_waiting"]
 
