@@ -24,7 +24,15 @@ from loguru import logger
 from eurydice_core.errors import EurydiceError, ServiceError
 from eurydice_core.outages import describe
 
-__all__ = ["EXIT_CONFIGURATION", "Child", "Program", "Running", "Supervision", "Supervisor"]
+__all__ = [
+    "EXIT_CONFIGURATION",
+    "Child",
+    "Program",
+    "Running",
+    "Supervision",
+    "Supervisor",
+    "stop_with_parent",
+]
 
 EXIT_CONFIGURATION: Final = os.EX_CONFIG
 """Exit code of a process that cannot work until its configuration is corrected."""

@@ -32,6 +32,7 @@ from eurydice_core.outages import OutageLog, describe, is_outage_at_start
 from eurydice_core.private_files import group_access
 from eurydice_core.service import settle_down
 from eurydice_core.service_ends import record_end
+from eurydice_core.supervisor import stop_with_parent
 from eurydice_core.thread_guard import guard_threads
 
 __all__ = ["serve"]
@@ -154,6 +155,8 @@ def _load_worker(settings: Settings, tallies_dir: Path) -> ASGIApp:
     # its own, it would go on.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    # Or a worker would go on, and hold the port, after its server was killed.
+    stop_with_parent()
     log.configure(
         level=settings.log.level,
         format=settings.log.format,
