@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from eurydice_core.api.challenges import is_from_page, without_prompts
 from eurydice_core.api.methods import routed_methods
 from eurydice_core.api.peer import Peer, joined_headers, peer_of
-from eurydice_core.api.problems import problem
+from eurydice_core.api.problems import ResponseBroken, problem
 from eurydice_core.api.proxies import ProxyTrust
 from eurydice_core.api.request_id import HEADER, choose_request_id, current_request_id
 from eurydice_core.api.texts import require_text_in_url
@@ -61,6 +61,10 @@ class RequestMiddleware:
                 await self._app(routed, receive, answer.send)
             except InvalidRequest as error:
                 await problem(error)(scope, receive, answer.send)
+            except ResponseBroken:
+                # Logged already. The server closes the connection, since its response is not
+                # complete; had we raised it, the server would log it with a traceback.
+                state["response_broken"] = True
             except Exception as error:
                 logger.exception("a bug ended this request")
                 if answer.status is not None:

@@ -40,6 +40,7 @@ __all__ = [
     "NotAuthenticated",
     "PreconditionFailed",
     "RangeNotSatisfiable",
+    "ResponseBroken",
     "TooSlow",
     "TransferCodingUnknown",
     "UnsupportedContentCoding",
@@ -127,6 +128,14 @@ class UploadInterrupted(InvalidRequest):
 
     def __init__(self) -> None:
         super().__init__("the client went away before the upload was whole")
+
+
+class ResponseBroken(Exception):
+    """A response cannot be completed after its headers were sent; the reason is logged.
+
+    No `EurydiceError`, which would become an answer: the server closes the connection, so
+    that the client sees fewer bytes than `Content-Length`.
+    """
 
 
 class TooSlow(RequestError):

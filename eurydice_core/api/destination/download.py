@@ -21,9 +21,15 @@ from eurydice_core.api.destination.file_headers import (
 )
 from eurydice_core.api.destination.ranges import Range, Unsatisfiable, requested_ranges
 from eurydice_core.api.destination.source import Source, open_source
-from eurydice_core.api.problems import Forbidden, PreconditionFailed, RangeNotSatisfiable
+from eurydice_core.api.problems import (
+    Forbidden,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    ResponseBroken,
+)
 from eurydice_core.api.threads import Threads
 from eurydice_core.errors import Conflict, Gone, RequestError, StorageError
+from eurydice_core.installation import Installation
 from eurydice_core.interfaces.storage import Storage
 from eurydice_core.model.states import IncomingState
 from eurydice_core.model.transferable import Incoming
@@ -32,6 +38,12 @@ __all__ = ["require_deliverable", "respond"]
 
 STALLED_SECONDS: Final = 300.0
 """A client that takes nothing for this long has gone."""
+
+
+class ClientStalled(Exception):
+    """The client took nothing for `STALLED_SECONDS`."""
+
+
 UNDELIVERABLE: Final[dict[IncomingState, RequestError]] = {
     IncomingState.ONGOING: Conflict("the file is not all here yet"),
     IncomingState.ERROR: Forbidden("the file did not arrive whole: have it sent again"),
@@ -43,8 +55,10 @@ UNDELIVERABLE: Final[dict[IncomingState, RequestError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file as the storage has it."""
+    """A file in the storage."""
 
+    plugin: str
+    """The storage's plugin, named in the log."""
     storage: Storage
     key: str
     size: int
@@ -89,7 +103,7 @@ def require_deliverable(incoming: Incoming) -> int:
 async def respond(
     request: Request,
     incoming: Incoming,
-    storage: Storage,
+    installation: Installation,
     threads: Threads,
     on_delivered: Callable[[], None],
 ) -> Response:
@@ -111,7 +125,8 @@ async def respond(
         wanted = _wanted(request, validators, size)
     except Unsatisfiable:
         raise RangeNotSatisfiable(size) from None
-    stored = Stored(storage, incoming.key, size)
+    plugin = installation.settings.storage.plugin
+    stored = Stored(plugin, installation.storage, incoming.key, size)
     boundary = secrets.token_hex(16)
     body = _body(wanted, size, boundary)
     first = await threads.run(stored.open, body.parts[0])
@@ -179,7 +194,11 @@ class _Download(Response):
         self.raw_headers = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file, until its end or until the client goes away."""
+        """Send the file, until its end or until the client goes away.
+
+        Raises:
+            ResponseBroken: the storage failed on the way.
+        """
         try:
             await send(
                 {
@@ -195,6 +214,16 @@ class _Download(Response):
                 logger.info("the client went away before the end of a download")
             elif any(stop == self._stored.size for _, stop in self._body.parts):
                 self._on_delivered()
+        except ClientStalled:
+            logger.info("the client took nothing of a download for {:g} s", STALLED_SECONDS)
+        except StorageError as error:
+            logger.error(
+                "{}: the download of {} is broken off: {}",
+                self._stored.plugin,
+                self._stored.key,
+                error,
+            )
+            raise ResponseBroken from error
         finally:
             await self._threads.run(self._source.close)
 
@@ -228,12 +257,15 @@ class _Download(Response):
 
 
 async def _send_chunk(send: Send, chunk: bytes) -> None:
-    async with asyncio.timeout(STALLED_SECONDS):
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    try:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError:
+        raise ClientStalled from None
 
 
 async def _unless_gone(body: Awaitable[None], receive: Receive) -> bool:
-    """Await a body being sent, as long as the client is there; return whether it got all."""
+    """Await a body being sent while the client stays connected; return whether all was sent."""
     sending = asyncio.ensure_future(body)
     watching = asyncio.ensure_future(_disconnected(receive))
     try:
@@ -241,8 +273,6 @@ async def _unless_gone(body: Awaitable[None], receive: Receive) -> bool:
         if sending.done():
             sending.result()
         return sending.done()
-    except TimeoutError:
-        return False
     finally:
         for task in (sending, watching):
             task.cancel()

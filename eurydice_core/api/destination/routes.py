@@ -165,7 +165,7 @@ async def download_transferable(
         redirect.raw_headers.extend(integrity_headers(incoming))
         return redirect
     try:
-        return await respond(request, incoming, installation.storage, api.threads, on_delivered)
+        return await respond(request, incoming, installation, api.threads, on_delivered)
     except ObjectMissing:
         await api.threads.run(mark_lost, installation, id)
         raise

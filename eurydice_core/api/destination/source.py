@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO, Final
 
 from eurydice_core.errors import ObjectMissing, StorageError
 from eurydice_core.interfaces.storage import HasLocalPath, Storage
+from eurydice_core.os_advice import advice
 
 __all__ = ["Source", "open_source"]
 
@@ -17,19 +18,39 @@ CHUNK: Final = 2**20  # bytes
 
 
 class Source(ABC):
-    """Bytes of a file, in order. Its methods block."""
+    """Bytes of a file, in order. Its methods block, and raise no `OSError`."""
 
     @abstractmethod
     def read(self) -> bytes:
-        """Return the next bytes; none at the end."""
+        """Return the next bytes; none at the end.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Free what is held; once is enough, more does no harm."""
+        """Free the file or stream; more than once does no harm."""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn an `OSError` of the storage into a `StorageError` without a path.
+
+    A bare `TimeoutError` or `ConnectionError` would be taken for the client's connection.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        hint = advice(error)
+        raise StorageError(
+            f"cannot read a stored file: {reason}" + (f"; {hint}" if hint else "")
+        ) from error
 
 
 class _LocalFile(Source):
-    """A file of this machine: no detour over the storage."""
+    """A file of this machine, read without the storage plugin."""
 
     def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
         self._file = file
@@ -37,16 +58,18 @@ class _LocalFile(Source):
         file.seek(start)
 
     def read(self) -> bytes:
-        data = self._file.read(min(CHUNK, self._left))
+        with _translated():
+            data = self._file.read(min(CHUNK, self._left))
         self._left -= len(data)
         return data
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # nothing was written that could be lost
+            self._file.close()
 
 
 class _StoredObject(Source):
-    """What the storage yields, its first piece read ahead."""
+    """Chunks that the storage plugin yields, the first one read ahead."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -54,12 +77,16 @@ class _StoredObject(Source):
 
     def read(self) -> bytes:
         first, self._first = self._first, None
-        return next(self._chunks, b"") if first is None else first
+        if first is not None:
+            return first
+        with _translated():
+            return next(self._chunks, b"")
 
     def close(self) -> None:
         close = getattr(self._chunks, "close", None)  # iterators need not have one
         if close is not None:
-            close()
+            with suppress(OSError):
+                close()
 
 
 def open_source(storage: Storage, key: str, size: int, start: int, stop: int) -> Source:
@@ -69,21 +96,19 @@ def open_source(storage: Storage, key: str, size: int, start: int, stop: int) ->
         ObjectMissing: it is not there, or not all of it.
         StorageError: it cannot be read.
     """
-    if isinstance(storage, HasLocalPath):
-        return _open_file(storage, key, size, start, stop)
-    if storage.size(key) != size:
-        raise ObjectMissing(key)
-    return _StoredObject(storage.read(key, start, stop))
+    with _translated():
+        if isinstance(storage, HasLocalPath):
+            return _open_file(storage, key, size, start, stop)
+        if storage.size(key) != size:
+            raise ObjectMissing(key)
+        return _StoredObject(storage.read(key, start, stop))
 
 
 def _open_file(storage: HasLocalPath, key: str, size: int, start: int, stop: int) -> Source:
-    path = storage.local_path(key)
     try:
-        file = path.open("rb", buffering=0)
+        file = storage.local_path(key).open("rb", buffering=0)
     except FileNotFoundError:
         raise ObjectMissing(key) from None
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}") from error
     with ExitStack() as stack:
         stack.callback(file.close)
         if file.seek(0, os.SEEK_END) != size:

@@ -45,7 +45,9 @@ class MeasureMiddleware:
             self._note(scope, exchange, time.perf_counter() - began)
 
     def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
-        route: Any = scope.get("state", {}).get("route")
+        state = scope.get("state", {})
+        route: Any = state.get("route")
+        exchange.failed = state.get("response_broken", False)
         # Labels are few whatever is asked for: a path itself could be anything.
         path = getattr(route, "path", None) or "none"
         method = scope["method"] if scope["method"] in METHODS else "other"
@@ -69,6 +71,8 @@ class _Exchange:
         self._send = send
         self._length = 0
         self._complete = False
+        self.failed = False
+        """Whether the response ended early because of this side, not of the client."""
         self.status: int | None = None
         self.received = 0
         self.sent = 0
@@ -81,7 +85,7 @@ class _Exchange:
 
     @property
     def download(self) -> str:
-        if self.status is None or self.status >= 500:
+        if self.failed or self.status is None or self.status >= 500:
             return "failed"
         if self.status not in SENT:
             return "refused"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
+import os
 import uuid
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from types import SimpleNamespace
 
 import pytest
+from loguru import logger
 
+from eurydice_core.api.destination import download as download_module
+from eurydice_core.api.destination import source
 from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, set_time
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile
 from eurydice_core.destination import deliver
@@ -72,6 +78,48 @@ def received(bench, state=IncomingState.SUCCESS, content=CONTENT, profile=PROFIL
     with bench.installation.database.write() as session:
         session.add(row)
     return row
+
+
+@pytest.fixture
+def logged():
+    """Return a function that gives the log until now."""
+    lines = []
+    handler = logger.add(lines.append, format="{message}{exception}", backtrace=False)
+    yield lambda: "".join(lines)
+    logger.remove(handler)
+
+
+def download_scope(bench, row):
+    """Return the ASGI scope of a download."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": f"{LIST}{row.id}/download/",
+        "raw_path": b"",
+        "query_string": b"",
+        "root_path": "",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "headers": [(b"authorization", f"Token {bench.token}".encode())],
+    }
+
+
+def is_broken_off(bench, row):
+    """Download a file; return whether the response began and never ended."""
+    sent = []
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    bench.asgi(download_scope(bench, row), receive, send)
+    assert sent[0]["status"] == 200
+    return all(message["more_body"] for message in sent[1:])
 
 
 def download(bench, row, **options):
@@ -221,8 +269,91 @@ def test_a_download_that_cannot_go_on_is_broken_off_and_not_delivered(make_bench
     bench = make_bench(Side.DESTINATION, shelf=ShortOfBreath())
     associate(bench, words(bench))
     row = received(bench)
-    with pytest.raises(RuntimeError, match="response already started"):
-        download(bench, row)
+    assert is_broken_off(bench, row)
+    assert bench.events() == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET])
+@pytest.mark.parametrize("kind", ["file", "object"])
+def test_failed_read_of_storage_is_no_client_that_left(
+    make_bench, tmp_path, monkeypatch, logged, kind, number
+):
+    def fail(*_):
+        raise OSError(number, os.strerror(number), "/srv/secret/path")
+
+    class Failing(MemoryStorage):
+        def read(self, key, start=0, stop=None):
+            yield b"what"
+            fail()
+
+    if kind == "file":
+        (tmp_path / "data").mkdir()
+        monkeypatch.setattr(source._LocalFile, "read", with_failing_file(fail))
+        table = {"plugin": "storage_fs", "root": str(tmp_path / "data")}
+        bench = make_bench(Side.DESTINATION, storage=table)
+    else:
+        bench = make_bench(Side.DESTINATION, shelf=Failing())
+    associate(bench, words(bench))
+    row = received(bench)
+    assert is_broken_off(bench, row)
+    text = logged()
+    plugin = {"file": "storage_fs", "object": "shelf"}[kind]
+    assert f"{plugin}: the download of {row.key} is broken off: cannot read a stored file" in text
+    assert os.strerror(number) in text
+    assert "/srv/secret" not in text
+    assert "went away" not in text
+    assert "bug" not in text
+    assert bench.events() == []
+    assert 'eurydice_downloads_total{outcome="failed"} 1' in bench.get("/metrics").text
+
+
+def with_failing_file(fail):
+    """Return a `read` of `_LocalFile` whose file fails."""
+    read = source._LocalFile.read
+
+    def failing(self):
+        self._file.close()
+        self._file = SimpleNamespace(read=fail, close=lambda: None)
+        return read(self)
+
+    return failing
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EMFILE])
+def test_file_that_cannot_be_opened_is_a_storage_failure(
+    make_bench, tmp_path, monkeypatch, logged, number
+):
+    (tmp_path / "data").mkdir()
+    bench = make_bench(
+        Side.DESTINATION, storage={"plugin": "storage_fs", "root": str(tmp_path / "data")}
+    )
+    associate(bench, words(bench))
+    row = received(bench)
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number), "/srv/secret/path")
+
+    monkeypatch.setattr(source, "_LocalFile", fail)
+    response = download(bench, row)
+    assert response.status_code == 500
+    assert response.json()["type"] == "urn:eurydice:storage-error"
+    assert "/srv/secret" not in response.text + logged()
+    assert bench.get(f"{LIST}{row.id}/").json()["state"] == "SUCCESS"
+
+
+def test_client_that_takes_nothing_is_said_to_have_stalled(bench, monkeypatch, logged):
+    monkeypatch.setattr(download_module, "STALLED_SECONDS", 0.01)
+    row = received(bench)
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    bench.asgi(download_scope(bench, row), receive, send)
+    assert "took nothing of a download" in logged()
     assert bench.events() == []
 
 
@@ -489,20 +620,6 @@ def test_a_storage_that_users_can_reach_serves_downloads_itself(make_bench):
 
 def test_a_client_that_goes_away_is_not_waited_for(bench):
     row = received(bench, content=bytes(4 * 2**20))
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": f"{LIST}{row.id}/download/",
-        "raw_path": b"",
-        "query_string": b"",
-        "root_path": "",
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-        "headers": [(b"authorization", f"Token {bench.token}".encode())],
-    }
     gone = asyncio.Event()
 
     async def receive():
@@ -514,5 +631,5 @@ def test_a_client_that_goes_away_is_not_waited_for(bench):
             gone.set()
             await asyncio.Event().wait()
 
-    bench.asgi(scope, receive, send)
+    bench.asgi(download_scope(bench, row), receive, send)
     assert bench.events() == []

@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -19,8 +21,10 @@ from eurydice_core.api.server import serve
 from eurydice_core.config import Settings
 from eurydice_core.db.accounts import Accounts
 from eurydice_core.db.engine import Database
+from eurydice_core.db.incoming import IncomingTransferable, OriginProfile
 from eurydice_core.errors import EurydiceError, ServiceError
-from eurydice_core.model.states import Side
+from eurydice_core.installation import open_installation
+from eurydice_core.model.states import IncomingState, Side
 
 pytestmark = pytest.mark.e2e
 
@@ -113,6 +117,65 @@ def test_a_file_is_sent_over_a_real_connection_and_the_server_stops_when_told(ta
         process.send_signal(signal.SIGTERM)
         process.stderr.read()
         assert process.wait() == 0
+
+
+def received_file(table, size):
+    """Put a file of alice's at a destination; return its id and where its bytes are."""
+    now, id = datetime.now(UTC), uuid.uuid4()
+    database = Database(table["database"]["url"])
+    try:
+        accounts = Accounts(database)
+        with database.write() as session:
+            user_id = accounts.get("alice").id
+            session.add(OriginProfile(profile=bytes(8), user_id=user_id, created_at=now))
+            session.flush()
+            row = IncomingTransferable(
+                id=id,
+                profile=bytes(8),
+                name="large.bin",
+                size=size,
+                bytes_received=size,
+                sha1=bytes(20),
+                sha256=bytes(32),
+                state=IncomingState.SUCCESS,
+                stored=True,
+                created_at=now,
+                received_at=now,
+                finished_at=now,
+            )
+            session.add(row)
+            key = row.key
+        with open_installation(Settings.model_validate(table)) as installation:
+            with installation.storage.write(key) as writer:
+                writer.write(bytes(size))
+            return id, installation.storage.local_path(key)
+    finally:
+        database.dispose()
+
+
+def test_failing_storage_breaks_a_download_off(table, sqlite_database):
+    size = 64 * 2**20
+    table |= {"side": "destination", "database": {"url": sqlite_database(Side.DESTINATION)}}
+    database = Database(table["database"]["url"])
+    accounts = Accounts(database)
+    accounts.add("alice")
+    headers = {"Authorization": f"Token {accounts.issue_token('alice')}"}
+    database.dispose()
+    id, path = received_file(table, size)
+    with served(table) as (process, url):
+        with (
+            httpx.Client(base_url=url, headers=headers) as client,
+            client.stream("GET", f"/api/v1/transferables/{id}/download/") as response,
+        ):
+            assert response.headers["content-length"] == str(size)
+            os.truncate(path, 2**20)
+            with pytest.raises(httpx.RemoteProtocolError, match=r"received .* bytes, expected"):
+                response.read()
+        process.terminate()
+        log = process.stderr.read()
+    assert "storage_fs: the download of" in log
+    assert "Traceback" not in log
+    assert "bug" not in log
 
 
 def test_an_upload_that_breaks_off_never_succeeds(table, token):
