@@ -6,13 +6,15 @@ import os
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# `HYPOTHESIS_PROFILE=thorough` before a release.
-settings.register_profile("quick", max_examples=40)
-settings.register_profile("thorough", max_examples=500, deadline=None)
+# `HYPOTHESIS_PROFILE=thorough` before a release. A busy machine is slow, and no failure.
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=40, **PATIENT)
+settings.register_profile("thorough", max_examples=500, **PATIENT)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 PROGRAM_DIRECTORIES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
