@@ -63,7 +63,7 @@ NETWORK_FUSE: Final = frozenset(
         "weed",
     ]
 )
-"""What follows `fuse.` in a type."""
+"""Network file systems in user space: the part of the type after `fuse.`."""
 ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 

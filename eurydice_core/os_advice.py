@@ -1,4 +1,4 @@
-"""What an administrator can do about an error of the operating system; plugins may use it."""
+"""Advice to administrators about errors of the operating system; plugins may use it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def advice(error: OSError, otherwise: str = "") -> str:
 
 
 def is_shortage(error: OSError) -> bool:
-    """Tell whether a limit of the process or machine is reached, whatever was being done."""
+    """Return whether a limit of the process or machine is reached, whatever was being done."""
     return error.errno in SHORTAGES
 
 
 def has_descriptors() -> bool:
-    """Tell whether this process can open one more file: some libraries do not say why not."""
+    """Return whether this process can open one more file: some libraries do not say why not."""
     try:
         os.close(os.open("/", os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:

@@ -76,7 +76,7 @@ RESOURCES: Final = frozenset(
 ACCESS: Final = frozenset({errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.EPERM})
 """Wrong settings when a service starts; a lost mount or changed permissions later."""
 NO_THREAD: Final = "can't start new thread"
-"""What Python says, as a plain RuntimeError, where the kernel says EAGAIN."""
+"""Message of the RuntimeError that Python raises where the kernel returns EAGAIN."""
 
 FIRST_WAIT: Final = 0.2  # seconds
 LONGEST_WAIT: Final = 10.0  # seconds
@@ -85,12 +85,12 @@ REPEAT_EVERY: Final = 60.0
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell an outage from a bug, in a service that has started."""
+    """Return whether an error of a running service is an outage, and no bug."""
     return _is_outage(error, RESOURCES | ACCESS)
 
 
 def is_outage_at_start(error: BaseException) -> bool:
-    """Tell an outage from wrong settings, while a service starts.
+    """Return whether an error of a starting service is an outage, and no wrong setting.
 
     What the database refuses because of its settings is an outage for a service that worked.
     """
@@ -98,7 +98,7 @@ def is_outage_at_start(error: BaseException) -> bool:
 
 
 def is_configuration(error: BaseException) -> bool:
-    """Tell whether a service cannot start until its settings or its database are corrected."""
+    """Return whether a service cannot start until its settings or its database are corrected."""
     if is_outage_at_start(error):
         return False
     # Of the others, those with a cause are about a port or a directory of the settings.

@@ -25,7 +25,7 @@ __all__ = ["PRIVATE", "Access", "exposed", "group_access"]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may read new files: their owner, and the members of one group if `gid` is set."""
+    """Access to new files: for their owner, and for the members of one group if `gid` is set."""
 
     gid: int | None = None
 

@@ -19,7 +19,7 @@ from eurydice_core.outages import describe
 __all__ = ["ThreadGuard", "guard_threads"]
 
 GRACE_SECONDS: Final = 20.0
-"""How long the process may take to end; it may wait for the thread that is gone."""
+"""Seconds that the process may take to end; it may wait for the thread that ended."""
 
 
 class ThreadGuard:

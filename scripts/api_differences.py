@@ -29,7 +29,7 @@ BLOCK: Final = re.compile(
 ERRORS: Final = "every error"
 SIGNED_IN: Final = "wherever a user signs in"
 EVERYWHERE: Final = {("status", "429"), ("status", "503")}
-"""What every operation with an account has, so that it is one row."""
+"""Status codes of every operation with an account, listed in one row."""
 SUCCESS: Final = re.compile(r"[23]\d\d")
 ENCRYPTION: Final = "encryption in the browser is not offered, see above"
 PROBLEM: Final = "the body is a problem (RFC 9457); the text is in `detail`"

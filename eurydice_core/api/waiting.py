@@ -1,4 +1,4 @@
-"""What the API answers while its database or storage cannot be opened yet."""
+"""Answers of the API while its database or storage cannot be opened yet."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from eurydice_core.private_files import exposed, group_access
 __all__ = ["exposures"]
 
 BESIDE = ("", "-wal", "-shm", "-turn", "-migration")
-"""What follows the database's name in those of the files that belong to it."""
+"""Suffixes of the files that belong to a SQLite database."""
 
 
 def exposures(loaded: Loaded, plugins: Plugins) -> Iterator[str]:

@@ -18,7 +18,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "receiver": "[receiver] buffer_size, [transport] buffer_packets or max_packet",
 }
 NOT_MAPPED: Final = ("failed to map segment", "cannot allocate memory")
-"""What the dynamic loader says where there is no memory for a library."""
+"""Message of the dynamic loader where there is no memory for a library."""
 
 
 def shortage(error: BaseException, arguments: Sequence[str] = ()) -> str | None:

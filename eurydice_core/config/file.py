@@ -21,7 +21,7 @@ UNCLOSED = (
     "Unterminated string",
     'Expected "\'"',
 )
-"""What tomllib says of a text without its second quote."""
+"""Messages of tomllib about a string without its closing quote."""
 POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 

@@ -23,11 +23,11 @@ LINK_VALUES: Final = {
 }
 """Endings that a setting may have, too: there the value tells."""
 ALIKE: Final = 0.8
-"""How similar a name must be to a setting's, of 1."""
+"""Similarity to the name of a setting, from 0 to 1, above which a variable is taken for a typo."""
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Tell whether an orchestrator set this variable to say where another service is.
+    """Return whether an orchestrator set this variable to say where another service is.
 
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """

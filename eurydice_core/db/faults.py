@@ -21,7 +21,7 @@ __all__ = ["SWAPPED", "Fault", "FaultKind", "classify", "to_error"]
 
 
 class FaultKind(Enum):
-    """How to react to a database error."""
+    """Reactions to a database error."""
 
     OUTAGE = auto()
     """Wait and try again: the database cannot do it now."""
@@ -39,7 +39,7 @@ class Fault:
 
     kind: FaultKind
     advice: str = ""
-    """What an administrator can do."""
+    """Advice to the administrator."""
     is_stale: bool = False
     """Whether the pool must open new connections: the host may have another role now."""
 

@@ -46,7 +46,7 @@ DatabaseClock = Callable[[Session], datetime]
 
 
 class Lease(Base):
-    """What one process does alone, for as long as it raises the counter."""
+    """Lease of one process; it lasts for as long as the process raises the counter."""
 
     __tablename__ = "leases"
 

@@ -22,7 +22,7 @@ __all__ = ["mark_lost", "remove", "remove_all"]
 
 BATCH: Final = 500
 FREE_SECONDS: Final = 5.0
-"""How long a request to delete everything frees the storage itself."""
+"""Seconds for which a request to delete everything frees the storage itself."""
 
 
 def remove(installation: Installation, profile: bytes, id: uuid.UUID) -> None:

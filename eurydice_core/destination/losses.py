@@ -1,4 +1,4 @@
-"""What the intake could not keep: counted, logged once a minute, shown for a while."""
+"""Counts packets that the intake could not keep, and reports them for a while."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Losses"]
 
 LOG_EVERY: Final = 60.0  # seconds
 SHOWN_SECONDS: Final = 900.0
-"""How long `/readyz` tells of lost packets."""
+"""Seconds for which `/readyz` reports lost packets."""
 LOSS_COUNTERS: Final = ("dropped", "lost")
 
 

@@ -31,7 +31,7 @@ ID: Final = re.compile(r"[0-9a-zA-Z-]{1,80}")
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedPacket:
-    """What is known of a packet in the quarantine."""
+    """Description of a packet in the quarantine."""
 
     id: str
     size: int

@@ -26,7 +26,7 @@ RECEIVER: Final = "receiver"
 RECORD_EVERY: Final = 5.0
 """Seconds between two records of what is known of the link."""
 TRIES: Final = 5
-"""How often a packet is tried before what fails of it goes to the quarantine."""
+"""Number of attempts to ingest a packet before its failing elements go to the quarantine."""
 
 
 @dataclass(slots=True)

@@ -13,12 +13,12 @@ __all__ = ["PacketSource", "SourceState"]
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What keeps packets from coming."""
+    """Reasons for which no packets are received."""
 
     problems: Sequence[str] = ()
     """Why packets cannot be received now."""
     warnings: Sequence[str] = ()
-    """What was lost a short time ago."""
+    """Lines about packets that were lost a short time ago."""
 
 
 class PacketSource(ABC):

@@ -23,7 +23,7 @@ class EventKind(StrEnum):
     REVOKED = "revoked"
     """The destination was told that the origin took it back or gave it up."""
     EXPIRED = "expired"
-    """It was kept at the destination for as long as it was to be, or an administrator ended it."""
+    """The file's time at the destination was over, or an administrator expired it."""
     SIGNED_IN = "signed_in"
 
 

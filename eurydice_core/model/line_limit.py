@@ -33,7 +33,7 @@ class LineLimit:
         self._periods: dict[Hashable, Period] = {}
 
     def admit(self, kind: Hashable) -> bool:
-        """Tell whether a report of this kind may be logged; count it if it may not."""
+        """Return whether a report of this kind may be logged; count it if it may not."""
         now = self._clock()
         period = self._periods.get(kind)
         if period is not None and now < period.ends:

@@ -1,4 +1,4 @@
-"""What becomes of ranges whose bytes cannot be had: each costs its own file and no other."""
+"""Handles ranges whose bytes are missing or damaged: each fails its own file and no other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BadRanges"]
 RETRY_AFTER: Final = 10.0
 """Seconds until a range that cannot be read is tried again; others are sent meanwhile."""
 TRIES: Final = 4
-"""How often such a range is tried, before its file fails."""
+"""Number of attempts to read such a range before its file fails."""
 
 
 class BadRanges:

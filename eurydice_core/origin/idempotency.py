@@ -104,7 +104,7 @@ def _insert(session: Session, key: Key, transferable_id: uuid.UUID, expires_at: 
 
 
 def _is_free(row: Row, made: OutgoingTransferable | None, now: datetime) -> bool:
-    """Tell whether the upload that had the key has failed, or is long over.
+    """Return whether the upload that had the key has failed, or is long over.
 
     One that failed after it was queued has lost its bytes: sending the file again heals that.
     """

@@ -19,13 +19,13 @@ from eurydice_core.model.queue import PendingRange
 __all__ = ["KeptRange", "RangeFault", "RangeReader"]
 
 READS: Final = 2
-"""How often bytes are read that turn out wrong: what the network did to them passes."""
+"""Number of attempts to read bytes with a wrong digest: an error of the network passes."""
 THREADED_FROM: Final = 1 << 20  # bytes; below it one thread hashes faster than several
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRange:
-    """What the database keeps of a range."""
+    """Columns of a range that its payload is read and checked by."""
 
     digest: bytes | None = None
     """BLAKE3 of its bytes; None if it was uploaded before there were digests."""

@@ -169,7 +169,7 @@ def open_packet(data: Buffer, key: bytes) -> Packet:
 
 
 def is_sealed(data: Buffer, key: bytes) -> bool:
-    """Tell whether the last bytes are the seal of all before them, made with this key."""
+    """Return whether the last bytes are the seal of all before them, made with this key."""
     view = memoryview(data)
     if len(view) < OVERHEAD:
         return False

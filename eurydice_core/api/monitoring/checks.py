@@ -34,7 +34,7 @@ __all__ = ["Health", "Result", "checks_of"]
 STALE_SECONDS: Final = 60.0
 """Sender and receiver note every few seconds that they are there."""
 ENDS_SECONDS: Final = 900.0
-"""How long the unexpected end of a service is reported."""
+"""Seconds for which the unexpected end of a service is reported."""
 LATE: Final = 3
 """So many times `[sender] heartbeat_every` without a packet is too long."""
 

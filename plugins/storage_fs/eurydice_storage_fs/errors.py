@@ -20,7 +20,7 @@ ADVICE = {
     errno.ENOENT: "is its file system mounted? Restart the service to make it anew",
     errno.EFBIG: "raise the service's limit of file sizes, or take another file system",
 }
-"""What to do, by what is wrong with this storage alone."""
+"""Advice by error number, where it differs from the general one."""
 
 
 @contextmanager

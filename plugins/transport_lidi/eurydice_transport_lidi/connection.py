@@ -25,7 +25,7 @@ class Connection:
         """When to give up on it."""
 
     def is_slow(self, now: float) -> bool:
-        """Tell whether it is slower than any link, so that a waiting one may take its place."""
+        """Return whether the connection is slower than any link, and may be closed for another."""
         age = now - self._began
         if not self.packet:
             return age >= FIRST_BYTE_SECONDS

@@ -27,7 +27,7 @@ UNKNOWN: Source = ("unknown", 0)
 
 
 class EventKind(IntEnum):
-    """What the collecting process has to tell."""
+    """Counters of the collecting process."""
 
     STARTED = 0
     READY = 1
@@ -75,7 +75,7 @@ class Admission:
 
     @property
     def knows_authentic(self) -> bool:
-        """Tell whether a sender with the key was ever heard."""
+        """Return whether a sender with the key was ever heard."""
         return self._links.knows_authentic
 
     def begin_batch(self, source: Source, now: float) -> None:
@@ -83,11 +83,11 @@ class Admission:
         self.source, self._now, self._strangers = source, now, 0
 
     def is_authentic(self, facts: bytes, tag: int) -> bool:
-        """Tell whether a holder of the key sent a datagram with these facts and this tag."""
+        """Return whether a holder of the key sent a datagram with these facts and this tag."""
         return self._key.accepts(facts, tag)
 
     def admits(self, facts: bytes, count: int, *, authentic: bool) -> bool:
-        """Tell whether datagrams of a sender are received; report a second sender."""
+        """Return whether datagrams of a sender are received; report a second sender."""
         verdict = self._links.hear(instance_of(facts), self.source, self._now, authentic=authentic)
         self._arena.counts[Counter.LINKS] = self._links.begun
         if verdict.standing is Standing.ACCEPTED:
@@ -112,7 +112,7 @@ class Admission:
         return kept
 
     def is_replayed(self, facts: bytes, layout: Layout) -> bool:
-        """Tell whether an authentic packet is older than any that may still be under way."""
+        """Return whether an authentic packet is older than any that may still be under way."""
         instance = instance_of(facts)
         newest = self._newest.get(instance, layout.number)
         ahead = (layout.number - newest) % NUMBERS

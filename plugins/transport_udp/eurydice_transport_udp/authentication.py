@@ -37,7 +37,7 @@ class DatagramKey:
         return int.from_bytes(digest, "little") or 1
 
     def accepts(self, facts: bytes, tag: int) -> bool:
-        """Tell whether a holder of the key sent a datagram with these facts and this tag."""
+        """Return whether a holder of the key sent a datagram with these facts and this tag."""
         return tag != NO_TAG and tag == self.tag(facts)
 
 

@@ -1,4 +1,4 @@
-"""What is sent a second time, later: a short disturbance takes a small packet with all its copies.
+"""Sends small packets again, later: a short disturbance loses such a packet with its repair.
 
 The repair of a large packet makes up for a burst; a small one lies within the burst. After
 silence, when switches and neighbour tables have forgotten the link, even a megabyte may. So
@@ -39,9 +39,9 @@ class Echo:
     after_silence: bool
     rows: list[Bytes] = field(default_factory=list)
     datagrams: int = 0
-    """How many are kept in `rows`."""
+    """Number of datagrams kept in `rows`."""
     sent: int = 0
-    """How many left since the silence."""
+    """Number of datagrams sent since the silence."""
 
 
 class Echoes:
@@ -51,9 +51,9 @@ class Echoes:
         self._clock = clock
         self._sent_at = float("-inf")
         self._head: Echo | None = None
-        """What follows a silence, while it may still grow."""
+        """The echo of the datagrams after a silence, while more may join it."""
         self._current: Echo | None = None
-        """What the packet being sent is kept in."""
+        """The echo of the packet being sent."""
         self._waiting: deque[Echo] = deque()
 
     def begin(self, layout: Layout) -> None:
@@ -119,5 +119,5 @@ def repeated(rows: Sequence[Bytes], count: int) -> Iterator[Bytes]:
 
 
 def is_small(layout: Layout) -> bool:
-    """Tell whether one burst takes a packet with all of its repair."""
+    """Return whether one burst takes a packet with all of its repair."""
     return layout.sources + layout.m * layout.blocks <= SMALL_DATAGRAMS

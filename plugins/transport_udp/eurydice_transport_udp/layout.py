@@ -55,7 +55,7 @@ class Layout:
         return (self.k + self.m) * self.blocks
 
     def is_sound(self, *, capacity: int) -> bool:
-        """Tell whether a datagram that states these facts can be one of ours."""
+        """Return whether a datagram that states these facts can be one of ours."""
         return (
             self.blocks >= 1
             and 1 <= self.k <= MAX_ROWS

@@ -50,12 +50,12 @@ class Standing(Enum):
     RIVAL = "rival"
     """Another sender of the same authenticity holds the link."""
     UNAUTHENTIC = "unauthentic"
-    """It lacks the link's key, and a sender that has it was heard."""
+    """The sender lacks the link's key, and a sender that has it was heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of the datagrams of one sender, and which senders are at odds."""
+    """Decision about the datagrams of one sender, and the senders that conflict."""
 
     standing: Standing
     holder: Link | None = None
@@ -89,7 +89,7 @@ class Links:
 
     @property
     def knows_authentic(self) -> bool:
-        """Tell whether an authentic sender was ever heard."""
+        """Return whether an authentic sender was ever heard."""
         return bool(self._known[True])
 
     def preferred(self, now: float) -> int | None:
@@ -148,7 +148,7 @@ class Links:
 
 
 def replaces(link: Link, holder: Link) -> bool:
-    """Tell whether a link takes the place of the holder at once."""
+    """Return whether a link takes the place of the holder at once."""
     if link.authentic is not holder.authentic:
         return link.authentic
     return link.authentic and start_of(link.instance) > start_of(holder.instance)

@@ -40,14 +40,14 @@ class OpenPacket:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether nothing is missing, or certainly not too much."""
+        """Return whether nothing is missing, or certainly not too much."""
         if self.sources == self.layout.sources:
             return True
         enough = self.symbols >= self.layout.sources
         return enough and self.is_decodable(self.surplus)
 
     def is_decodable(self, surplus: int) -> bool:
-        """Tell whether every block misses nothing, or has `surplus` symbols more than needed."""
+        """Return whether every block misses nothing, or has `surplus` symbols more than needed."""
         counts = self.have.reshape(-1, self.layout.blocks).sum(axis=0, dtype=np.int64)
         short = counts < self.layout.k + surplus
         return not short.any() or not missing_symbols(self.layout, self.have)[:, short].any()

@@ -1,4 +1,4 @@
-"""What the receiver logs: one line a minute at most for each kind of trouble."""
+"""Logs faults of the link, at most one line a minute for each kind."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def instance_of(facts: bytes) -> int:
 
 
 def is_possible_size(size: int) -> bool:
-    """Tell whether a datagram of ours can have this size."""
+    """Return whether a datagram of ours can have this size."""
     return size > HEADER_SIZE and (size - HEADER_SIZE) % SYMBOL_UNIT == 0
 
 
