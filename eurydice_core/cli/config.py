@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from pydantic import BaseModel, SecretStr
 from eurydice_core.cli.main import Invocation, pass_invocation
 from eurydice_core.config import Loaded, PluginChoice, PluginList, Settings
 from eurydice_core.config.reference import reference
-from eurydice_core.config.schema import FIELDS, unit_of
-from eurydice_core.config.values import MASK, written
+from eurydice_core.config.schema import FIELDS
 from eurydice_core.errors import ConfigurationError, PluginError
 from eurydice_core.installation import network_problems
+from eurydice_core.model.quantities import unit_of
+from eurydice_core.model.written import MASK, written
 from eurydice_core.plugins import Kind, Plugins, discover
 
 __all__ = ["Chosen", "chosen_plugins", "config", "require_usable"]
@@ -74,7 +75,7 @@ def check(invocation: Invocation) -> None:
 
     loaded, plugins = invocation.load(), discover()
     chosen = list(chosen_plugins(loaded.settings))
-    require_usable(loaded.settings, plugins)
+    require_usable(loaded, plugins)
     for line in [*loaded.notes, *exposures(loaded, plugins)]:
         click.echo(f"eurydice: warning: {line}", err=True)
     names = ", ".join(plugin.name for plugin in chosen)
@@ -82,13 +83,14 @@ def check(invocation: Invocation) -> None:
     click.echo(f"OK: {place} ({loaded.settings.side}: {names})")
 
 
-def require_usable(settings: Settings, plugins: Plugins) -> None:
+def require_usable(loaded: Loaded, plugins: Plugins) -> None:
     """Return if the chosen plugins can be created with these settings.
 
     Raises:
         ConfigurationError: one line for each problem.
     """
-    problems = list(problems_with(list(chosen_plugins(settings)), plugins))
+    settings = loaded.settings
+    problems = list(problems_with(list(chosen_plugins(settings)), plugins, loaded.origins))
     problems += network_problems(settings)
     try:
         plugins.require_proxy(settings.auth.plugins, settings.api.has_proxy)
@@ -100,11 +102,13 @@ def require_usable(settings: Settings, plugins: Plugins) -> None:
         raise ConfigurationError("\n".join(problems))
 
 
-def problems_with(chosen: list[Chosen], plugins: Plugins) -> Iterator[str]:
+def problems_with(
+    chosen: list[Chosen], plugins: Plugins, origins: Mapping[str, str]
+) -> Iterator[str]:
     """Yield what is wrong with each plugin, instead of stopping at the first."""
     for plugin in chosen:
         try:
-            plugins.settings(plugin.kind, plugin.name, plugin.options)
+            plugins.settings(plugin.kind, plugin.name, plugin.options, origins)
         except (ConfigurationError, PluginError) as error:
             yield from str(error).splitlines()
 
@@ -148,7 +152,7 @@ def plugin_rows(loaded: Loaded, plugins: Plugins) -> Iterator[Shown]:
     """Yield the settings of the chosen plugins, their defaults included."""
     for plugin in chosen_plugins(loaded.settings):
         table = plugin.kind.table(plugin.name)
-        checked = plugins.settings(plugin.kind, plugin.name, plugin.options)
+        checked = plugins.settings(plugin.kind, plugin.name, plugin.options, loaded.origins)
         for name, value in shown_values(checked).items():
             key = f"{table}.{name}"
             origin = loaded.origins.get(key) or loaded.origins.get(f"{key}_file") or "default"

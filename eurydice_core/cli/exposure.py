@@ -34,7 +34,7 @@ def exposures(loaded: Loaded, plugins: Plugins) -> Iterator[str]:
         access = group_access(settings.log.group, "[log] group")
         yield from filter(None, [exposed(settings.log.file, access)])
     for plugin in chosen_plugins(settings):
-        options = plugins.settings(plugin.kind, plugin.name, plugin.options)
+        options = plugins.settings(plugin.kind, plugin.name, plugin.options, loaded.origins)
         if isinstance(options, PluginSettings):
             for path, access in options.private_files():
                 yield from filter(None, [exposed(path, access)])

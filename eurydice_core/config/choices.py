@@ -27,7 +27,10 @@ def split_list(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return json.loads(value)
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # refused later, as no list
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
@@ -84,6 +87,11 @@ class TransportChoice(PluginChoice):
     plugin: str = Field(default="transport_udp", min_length=1, description="Name of the plugin.")
 
 
+def is_options(key: str, value: object) -> bool:
+    """Tell whether a key of a `PluginList` is the table of a plugin, or that of all of them."""
+    return key != "plugins" and isinstance(value, Mapping)
+
+
 class PluginList(Table):
     """Plugins in order, each with a table of its own below this one."""
 
@@ -99,7 +107,7 @@ class PluginList(Table):
     def _gather_options(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        tables = {key: data[key] for key in data if isinstance(data[key], Mapping)}
+        tables = {key: data[key] for key in data if is_options(key, data[key])}
         given = tables.pop("options", {})
         rest = {key: data[key] for key in data if key not in tables and key != "options"}
         return {**rest, "options": {**given, **tables}}

@@ -77,9 +77,9 @@ def put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
 def leaves(
     values: Mapping[str, Any], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every value that is not a table, with its path."""
+    """Yield every value that is not a table, or is an empty one, with its path."""
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from leaves(value, (*above, key))
         else:
             yield (*above, key), value

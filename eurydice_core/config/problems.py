@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic.fields import FieldInfo
 
-from eurydice_core.config.schema import FIELDS, is_secret, nearest, quantity, table_at, variable
+from eurydice_core.config.schema import FIELDS, nearest, table_at, variable
 from eurydice_core.config.settings import Settings
-from eurydice_core.config.values import written
+from eurydice_core.model.expectations import place_of, reason
 
 __all__ = ["problems_of", "title"]
-
-BOUNDS = {
-    "greater_than_equal": ("at least", "ge"),
-    "greater_than": ("more than", "gt"),
-    "less_than_equal": ("at most", "le"),
-    "less_than": ("less than", "lt"),
-}
 
 Path = tuple[str, ...]
 
 
 def problems_of(error: ValidationError, origins: Mapping[str, str]) -> Iterator[str]:
-    """Yield one line a problem: what, where, why."""
+    """Yield one line a problem: the setting, its place, what is expected and what was given."""
     for details in error.errors(include_url=False):
-        path = known_part(tuple(str(part) for part in details["loc"]))
+        whole = tuple(str(part) for part in details["loc"])
+        path = known_part(whole)
         if details["type"] == "missing":
             yield from map(missing, required_at(path))
             continue
-        place = place_of(path, origins)
-        reason = reason_of(details, path)
-        yield f"{title(path)}{place}: {reason}" if path else reason
+        is_item = len(path) < len(whole)
+        text = (
+            unknown_key(path)
+            if details["type"] == "extra_forbidden"
+            else reason(details, field_of(path), is_item=is_item)
+        )
+        yield f"{title(path)}{place_of('.'.join(path), origins)}: {text}" if path else text
+
+
+def field_of(path: Path) -> FieldInfo | None:
+    """Return the setting or the table at this path."""
+    return FIELDS.get(path) or (Settings.model_fields.get(path[0]) if len(path) == 1 else None)
 
 
 def required_at(path: Path) -> list[Path]:
@@ -60,47 +63,6 @@ def known_part(path: Path) -> Path:
     while len(path) > 1 and path[:-1] in FIELDS:
         path = path[:-1]
     return path
-
-
-def place_of(path: Path, origins: Mapping[str, str]) -> str:
-    """Return where the value, or the first one below it, was written."""
-    key = ".".join(path)
-    below = (origins[name] for name in origins if name.startswith(f"{key}."))
-    origin = origins.get(key) or next(below, "")
-    return f" in {origin.split(' ', 1)[1]}" if " " in origin else ""
-
-
-def reason_of(details: ErrorDetails, path: Path) -> str:
-    """Return what is wrong with the value."""
-    kind = details["type"]
-    if kind == "extra_forbidden":
-        return unknown_key(path)
-    if kind in BOUNDS:
-        return out_of_bounds(details, path)
-    if kind == "too_short" and is_secret(path):
-        return too_short(details)
-    if kind == "value_error":
-        return str(details["ctx"]["error"])
-    return details["msg"]
-
-
-def too_short(details: ErrorDetails) -> str:
-    """Say how long a secret must be, and how to make one."""
-    wanted = details["ctx"]["min_length"]
-    if wanted == 1:
-        return "must not be empty"
-    return (
-        f"must have at least {wanted} characters, has {details['ctx']['actual_length']}"
-        " ('eurydice init' makes good ones)"
-    )
-
-
-def out_of_bounds(details: ErrorDetails, path: Path) -> str:
-    """Name the bound and the value, in the setting's own unit."""
-    words, name = BOUNDS[details["type"]]
-    bound, given = details["ctx"][name], details["input"]
-    shown = given if isinstance(given, str) else written(given, quantity(path))
-    return f"must be {words} {written(bound, quantity(path))}, is {shown}"
 
 
 def unknown_key(path: Path) -> str:

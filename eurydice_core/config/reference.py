@@ -14,9 +14,10 @@ from eurydice_core.config.choices import PluginChoice, PluginList
 from eurydice_core.config.legacy import COMBINED, LEGACY
 from eurydice_core.config.legacy_unused import UNUSED
 from eurydice_core.config.problems import title
-from eurydice_core.config.schema import FIELDS, table_at, unit_of, variable
+from eurydice_core.config.schema import FIELDS, table_at, variable
 from eurydice_core.config.settings import Settings
-from eurydice_core.config.values import written
+from eurydice_core.model.quantities import unit_of
+from eurydice_core.model.written import written
 
 __all__ = ["default_of", "reference", "type_of"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import get_args
 
 from pydantic import BaseModel, SecretStr
@@ -12,7 +11,6 @@ from pydantic.fields import FieldInfo
 
 from eurydice_core.config.choices import PluginChoice, PluginList
 from eurydice_core.config.settings import Settings
-from eurydice_core.model.quantities import parse_duration, parse_size
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -20,12 +18,9 @@ __all__ = [
     "OPEN_TABLES",
     "SECRETS",
     "is_known",
-    "is_secret",
     "is_secret_file",
     "nearest",
-    "quantity",
     "table_at",
-    "unit_of",
     "variable",
 ]
 
@@ -78,11 +73,6 @@ def is_known(path: Path) -> bool:
     return len(path) >= (2 if issubclass(table, PluginChoice) else 3)
 
 
-def is_secret(path: Path) -> bool:
-    """Whether the core knows this setting to be a secret."""
-    return path in SECRETS
-
-
 def is_secret_file(path: Path) -> bool:
     """Whether this names the file of a secret."""
     return path[-1].endswith("_file") and (*path[:-1], path[-1].removesuffix("_file")) in SECRETS
@@ -92,22 +82,6 @@ def table_at(path: Path) -> type[BaseModel] | None:
     """Return the model of the table at this path, None where none is."""
     field = Settings.model_fields.get(path[0]) if len(path) == 1 else None
     return table_of(field) if field else None
-
-
-def quantity(path: Path) -> str | None:
-    """Return `size` or `duration` for a setting of the core that has a unit."""
-    return unit_of(FIELDS[path]) if path in FIELDS else None
-
-
-def unit_of(field: FieldInfo) -> str | None:
-    """Return `size` or `duration` for a field that is one, or is one where it is not None."""
-    members = [
-        part.__metadata__ for part in get_args(field.annotation) if hasattr(part, "__metadata__")
-    ]
-    marks = [getattr(mark, "func", None) for mark in chain(field.metadata, *members)]
-    if parse_size in marks:
-        return "size"
-    return "duration" if parse_duration in marks else None
 
 
 def variable(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, model_validator
 
 from eurydice_core.config.choices import Table, split_list
-from eurydice_core.model.quantities import RateLimit, Seconds, Size
+from eurydice_core.model.quantities import SHORT, RateLimit, Seconds, Size
 
 __all__ = [
     "LARGEST_INLINE",
@@ -201,7 +201,7 @@ class ApiSettings(Table):
         if self.socket_group is not None and self.socket is None:
             raise ValueError("socket_group needs socket, the path of the Unix socket")
         if self.socket is not None and not self.socket.is_absolute():
-            raise ValueError(f"socket must be an absolute path, is {str(self.socket)!r}")
+            raise ValueError(f"socket must be an absolute path, is {SHORT.repr(str(self.socket))}")
         if self.socket is not None and len(os.fsencode(self.socket)) > MAX_SOCKET_PATH:
             raise ValueError(
                 f"socket must have at most {MAX_SOCKET_PATH} bytes: use a shorter path"

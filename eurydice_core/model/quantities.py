@@ -7,12 +7,16 @@ is bytes, or seconds.
 from __future__ import annotations
 
 import re
+import reprlib
 from dataclasses import dataclass
-from typing import Annotated
+from itertools import chain
+from typing import Annotated, get_args
 
 from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
 
 __all__ = [
+    "SHORT",
     "Rate",
     "RateLimit",
     "Seconds",
@@ -22,6 +26,7 @@ __all__ = [
     "parse_duration",
     "parse_rate",
     "parse_size",
+    "unit_of",
 ]
 
 SIZE_UNITS = {
@@ -55,6 +60,9 @@ DURATION_UNITS = {
     "w": 604800.0,
     "week": 604800.0,
 }
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 60
+"""Shows a value in a message, cut if it is long."""
 # No more digits than any sane quantity has, so that no number overflows.
 QUANTITY = re.compile(r"\s*(\d{1,20}(?:\.\d{1,20})?)\s*([a-zA-Z]*)\s*")
 RATE = re.compile(r"\s*(\d{1,6})\s*/\s*([a-zA-Z]+)\s*")
@@ -85,7 +93,9 @@ def parse_size(value: object) -> int:
     match = QUANTITY.fullmatch(str(value))
     factor = SIZE_UNITS.get(match[2].lower()) if match else None
     if match is None or factor is None:
-        raise ValueError(f"{value!r} is not a size: write a number with a unit, such as 32MiB")
+        raise ValueError(
+            f"{SHORT.repr(value)} is not a size: write a number with a unit, such as 32MiB"
+        )
     return round(float(match[1]) * factor)
 
 
@@ -101,7 +111,9 @@ def parse_duration(value: object) -> float:
     unit = match[2].lower() if match else ""
     factor = DURATION_UNITS.get(unit, DURATION_UNITS.get(unit.removesuffix("s")))
     if match is None or factor is None:
-        raise ValueError(f"{value!r} is not a duration: write a number with a unit, such as 15min")
+        raise ValueError(
+            f"{SHORT.repr(value)} is not a duration: write a number with a unit, such as 15min"
+        )
     return float(match[1]) * factor
 
 
@@ -118,8 +130,21 @@ def parse_rate(value: object) -> object:
     units = (unit for unit, short in RATE_UNITS.items() if word in (unit, *short))
     unit = next(units, None)
     if match is None or unit is None or int(match[1]) < 1:
-        raise ValueError(f"{value!r} is not a rate: write one such as 30/second or 1000/hour")
+        raise ValueError(
+            f"{SHORT.repr(value)} is not a rate: write one such as 30/second or 1000/hour"
+        )
     return Rate(int(match[1]), round(DURATION_UNITS[unit]))
+
+
+def unit_of(field: FieldInfo) -> str | None:
+    """Return `size` or `duration` for a field that is one, or is one where it is not None."""
+    members = [
+        part.__metadata__ for part in get_args(field.annotation) if hasattr(part, "__metadata__")
+    ]
+    marks = [getattr(mark, "func", None) for mark in chain(field.metadata, *members)]
+    if parse_size in marks:
+        return "size"
+    return "duration" if parse_duration in marks else None
 
 
 def format_size(size: float) -> str:

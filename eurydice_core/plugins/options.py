@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from eurydice_core.errors import ConfigurationError
+from eurydice_core.model.expectations import expected, field_at, place_of, reason
 
 __all__ = ["validate_options"]
 
@@ -18,7 +19,12 @@ LISTS = (list, tuple, set, frozenset)
 
 
 def validate_options(
-    model: type[BaseModel], options: Mapping[str, Any], *, plugin: str, table: str
+    model: type[BaseModel],
+    options: Mapping[str, Any],
+    *,
+    plugin: str,
+    table: str,
+    origins: Mapping[str, str],
 ) -> BaseModel:
     """Return a plugin's settings.
 
@@ -30,16 +36,17 @@ def validate_options(
     """
     read = {key: split(model, key, value) for key, value in options.items()}
     for key in secret_files(model, read):
-        place = f"[{table}] {key}_file"
+        place = f"[{table}] {key}_file{place_of(f'{table}.{key}_file', origins)}"
         if key in read:
             raise ConfigurationError(f"{place}: {key} is given as well; leave one of them out")
         read[key] = content(Path(str(read.pop(f"{key}_file"))), place)
     try:
         return model.model_validate(read)
     except ValidationError as error:
-        lines = [line(model, details, plugin, table) for details in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        lines = [line(model, each, plugin, table, origins) for each in details]
         # Not chained: pydantic's own text shows values, and one may be a secret.
-        raise ConfigurationError("\n".join(lines)) from None
+        raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
 
 
 def split(model: type[BaseModel], key: str, value: Any) -> Any:
@@ -80,15 +87,26 @@ def content(path: Path, place: str) -> str:
         raise ConfigurationError(f"{place}: cannot read {path}: {cause}") from error
 
 
-def line(model: type[BaseModel], details: ErrorDetails, plugin: str, table: str) -> str:
-    """Say what is wrong with one key."""
-    key = ".".join(str(part) for part in details["loc"])
-    place = f"[{table}] {key}" if key else f"[{table}]"
+def line(
+    model: type[BaseModel],
+    details: ErrorDetails,
+    plugin: str,
+    table: str,
+    origins: Mapping[str, str],
+) -> str:
+    """Return what is wrong with one key, and where it was written."""
+    location = details["loc"]
+    depth, field = field_at(model, location)
+    key = ".".join(str(part) for part in location[:depth])
+    name = f"[{table}] {key}" if key else f"[{table}]"
+    if details["type"] == "missing":
+        variable = f"EURYDICE_{table}.{key}".replace(".", "__").upper()
+        wanted = f"set it to {expected(field)}" if field else "set it"
+        return f"{name} is missing, which {plugin} needs: {wanted}, in the file or as {variable}"
+    name += place_of(f"{table}.{key}" if key else table, origins)
     if details["type"] == "extra_forbidden":
         meant = difflib.get_close_matches(key, model.model_fields, n=1)
-        return f"{place}: unknown key for {plugin}" + (
+        return f"{name}: unknown key for {plugin}" + (
             f"; did you mean '{meant[0]}'?" if meant else ""
         )
-    if details["type"] == "value_error":
-        return f"{place}: {details['ctx']['error']}"
-    return f"{place}: {details['msg']}"
+    return f"{name}: {reason(details, field, is_item=depth < len(location))}"

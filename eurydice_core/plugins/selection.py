@@ -79,15 +79,26 @@ class Plugins:
             + (f"; did you mean {meant[0]!r}?" if meant else "")
         )
 
-    def settings(self, kind: Kind, name: str, options: Options) -> BaseModel:
+    def settings(
+        self, kind: Kind, name: str, options: Options, origins: Mapping[str, str] | None = None
+    ) -> BaseModel:
         """Return a plugin's settings, checked by its own model.
+
+        Args:
+            kind: the plugin's kind.
+            name: its name.
+            options: the keys of its table.
+            origins: dotted key -> `file PATH` or `environment NAME`, which messages name.
 
         Raises:
             PluginError: there is no such plugin, or it is broken.
             ConfigurationError: one line for every wrong key.
         """
         plugin = self.choose(kind, name)
-        return validate_options(plugin.settings, options, plugin=name, table=kind.table(name))
+        table = kind.table(name)
+        return validate_options(
+            plugin.settings, options, plugin=name, table=table, origins=origins or {}
+        )
 
     def require_proxy(self, authenticators: Iterable[str], has_proxy: bool) -> None:
         """Return unless an authenticator needs a reverse proxy and none can prove itself.

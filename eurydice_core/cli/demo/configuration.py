@@ -206,7 +206,11 @@ def check(file: Path) -> None:
     Raises:
         ConfigurationError: one line for each thing that is not.
     """
-    require_usable(load_settings(file, {}).settings, discover())
+    try:
+        require_usable(load_settings(file, {}), discover())
+    except ConfigurationError as error:
+        # The user wrote no file: --set gave the value, and the file is removed.
+        raise ConfigurationError(str(error).replace(f" in {file}", "")) from error
 
 
 def as_toml(tables: Mapping[str, Any], path: str = "") -> str:

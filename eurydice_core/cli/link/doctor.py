@@ -40,9 +40,9 @@ def doctor_command(invocation: Invocation, watch: float | None, as_json: bool) -
     those since this machine, and the receiver, were started. Exits with 1 if something has
     to be done.
     """
-    settings = invocation.load().settings
-    choice = settings.transport
-    transport = discover().settings(Kind.TRANSPORT, choice.plugin, choice.options)
+    loaded = invocation.load()
+    settings, choice = loaded.settings, loaded.settings.transport
+    transport = discover().settings(Kind.TRANSPORT, choice.plugin, choice.options, loaded.origins)
     limits = read_limits()
     counters, reception = read_counters(), read_reception(settings)
     if watch:

@@ -46,7 +46,10 @@ def split_list(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return json.loads(value)
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # refused later, as no list
     return [item.strip() for item in value.split(",") if item.strip()]
 
 

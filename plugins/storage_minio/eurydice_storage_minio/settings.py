@@ -22,10 +22,13 @@ class Settings(PluginSettings):
     endpoint_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/]+",
+        examples=["https://minio:9000"],
         description="URL of the S3 server, such as `https://minio:9000`; AWS if not set.",
     )
     bucket: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="Bucket everything is kept in."
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        examples=["eurydice"],
+        description="Bucket everything is kept in.",
     )
     prefix: str = Field(
         default="",
@@ -100,6 +103,7 @@ class Settings(PluginSettings):
     public_endpoint_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/]+",
+        examples=["https://minio:9000"],
         description="URL of the S3 server as users reach it, if it is another one.",
     )
 
@@ -112,5 +116,8 @@ class Settings(PluginSettings):
         access = self.access_key is not None or self.access_key_file is not None
         secret = self.secret_key is not None or self.secret_key_file is not None
         if access != secret:
-            raise ValueError("give an access key and its secret key, or neither")
+            raise ValueError(
+                "access_key and secret_key, or access_key_file and secret_key_file, go together:"
+                " give an access key and its secret key, or neither"
+            )
         return self

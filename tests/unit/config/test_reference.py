@@ -11,7 +11,7 @@ from eurydice_core.config import DatabaseSettings
 from eurydice_core.config.legacy import COMBINED, LEGACY
 from eurydice_core.config.reference import reference
 from eurydice_core.config.schema import FIELDS, is_known, variable
-from eurydice_core.config.values import written
+from eurydice_core.model.written import written
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
 

@@ -86,7 +86,8 @@ def test_every_wrong_key_is_one_line(plugins, context):
     with pytest.raises(ConfigurationError) as caught:
         plugins.create_scheduler("scheduler_idle", options, context)
     assert str(caught.value).splitlines() == [
-        "[scheduler] root: Field required",
+        "[scheduler] root is missing, which scheduler_idle needs: set it to a text in quotes,"
+        " in the file or as EURYDICE_SCHEDULER__ROOT",
         "[scheduler] room: 'much' is not a size: write a number with a unit, such as 32MiB",
         "[scheduler] roott: unknown key for scheduler_idle; did you mean 'root'?",
         "[scheduler] zzz: unknown key for scheduler_idle",
