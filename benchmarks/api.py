@@ -1,7 +1,8 @@
 """Speed of the REST API over loopback, beside a floor in the same run.
 
-    python benchmarks/api.py                          # all but the million, about a minute
+    python benchmarks/api.py                          # all but million and search, a minute
     python benchmarks/api.py --part million --engine postgresql
+    python benchmarks/api.py --part search --rows 1200000
 
 The floor is the server without us: bare applications on Granian (`floor.py`). The clients
 are processes of their own (`http_load.py`), the sides are served as `eurydice run api` does,
@@ -22,6 +23,7 @@ from typing import Any
 
 from million import FILL, ROWS, million
 from report import write_report
+from search import searches
 from sites import HERE, PATH, Served, directory, floor, load, receive_file, served, side
 
 from eurydice_core.model.quantities import parse_size
@@ -35,6 +37,7 @@ def main() -> None:
         "download": downloads,
         "small": small_requests,
         "million": million,
+        "search": searches,
         "slow": slow_clients,
     }
     rows = []
@@ -47,7 +50,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Speed of the REST API over loopback.")
-    names = ["upload", "download", "small", "million", "slow"]
+    names = ["upload", "download", "small", "million", "search", "slow"]
     parser.add_argument("--part", action="append", choices=names, help="may be repeated")
     parser.add_argument("--size", type=parse_size, default=1 << 30, help="of the large file")
     parser.add_argument("--small-size", type=parse_size, default=10240, help="of small files")
@@ -56,6 +59,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--slow-clients", type=int, default=200)
     parser.add_argument("--engine", choices=list(FILL), action="append")
     parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument(
+        "--postgresql-programs", type=Path, help="such as /usr/lib/postgresql/15/bin"
+    )
     parser.add_argument("--dir", type=Path, help="where to put everything meanwhile")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args()

@@ -51,7 +51,7 @@ class IncomingCount(Base):
     total: Mapped[int] = mapped_column(BigInteger)
 
 
-KINDS = ("list", "list_by_state", "names")
+KINDS = ("list", "states", "list_by_state", "names")
 NAMES = {
     Side.ORIGIN: {"rows": "outgoing_transferables", "counts": "outgoing_counts", "of": "user_id"},
     Side.DESTINATION: {
@@ -115,8 +115,14 @@ INDEXES = {
     "postgresql": """CREATE INDEX IF NOT EXISTS ix_{rows}_list
         ON {rows} ({of}, created_at DESC, id) INCLUDE (folded_name)""",
 }
-BY_STATE = """CREATE INDEX IF NOT EXISTS ix_{rows}_list_by_state
-    ON {rows} ({of}, state, created_at DESC, id)"""
+STATE_INDEXES = {
+    "sqlite": """CREATE INDEX IF NOT EXISTS ix_{rows}_states
+        ON {rows} ({of}, state, created_at DESC, id, folded_name)""",
+    "postgresql": """CREATE INDEX IF NOT EXISTS ix_{rows}_states
+        ON {rows} ({of}, state, created_at DESC, id) INCLUDE (folded_name)""",
+}
+OLD_INDEX = "DROP INDEX IF EXISTS ix_{rows}_list_by_state"
+"""An index without the folded name."""
 LIST_INDEXES = [f"ix_{names['rows']}_{of}" for names in NAMES.values() for of in KINDS]
 FIRST_COUNT = """INSERT INTO {counts} ({of}, state, shard, total)
     SELECT {of}, state, 0, count(*) FROM {rows} WHERE NOT EXISTS (SELECT 1 FROM {counts})
@@ -131,6 +137,6 @@ def install_lists(session: Session, side: Side) -> None:
     names = {**NAMES[side], "shards": SHARDS}
     dialect = session.get_bind().dialect.name
     triggers = POSTGRESQL if dialect == "postgresql" else SQLITE
-    for statement in (INDEXES[dialect], BY_STATE, *triggers, FIRST_COUNT):
+    for statement in (INDEXES[dialect], STATE_INDEXES[dialect], OLD_INDEX, *triggers, FIRST_COUNT):
         session.execute(text(statement.format(**names)))
     install_names(session, NAMES[side]["rows"])

@@ -16,9 +16,21 @@ from typing import Any, Final
 from unicodedata import normalize
 
 from loguru import logger
-from sqlalchemy import ColumnElement, Connection, String, Table, func, select, text
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    func,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.sql.functions import FunctionElement
 
 __all__ = ["LONGEST", "MOST_IDS", "contains", "find_ids", "fold", "folded_name", "install_names"]
 
@@ -46,9 +58,29 @@ def folded_name() -> Mapped[str]:
     return mapped_column(String(LONGEST), default=folded, server_default="")
 
 
-def contains(column: ColumnElement[str], folded: str) -> ColumnElement[bool]:
-    """Return the condition that a column of folded names contains a folded term."""
-    return column.contains(folded, autoescape=True, escape="\\")
+class contains(FunctionElement[bool]):
+    """The condition that a column of folded names contains a folded term.
+
+    PostgreSQL looks through the names: its index of trigrams is not used for this, which takes
+    seconds for one or two characters.
+    """
+
+    inherit_cache = True
+    type = Boolean()
+
+    def __init__(self, column: ColumnElement[str], folded: str) -> None:
+        """Compare a column, or what stands for it in a subquery, with a term."""
+        super().__init__(column, literal(folded, String))
+
+
+@compiles(contains, "sqlite")
+def _in_sqlite(element: contains, compiler: Any, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)}) > 0"
+
+
+@compiles(contains, "postgresql")
+def _in_postgresql(element: contains, compiler: Any, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)}) > 0"
 
 
 SQLITE: Final = (
@@ -145,7 +177,8 @@ def _find_postgresql(
     index = f"ix_{table.name}_names"
     if connection.scalar(select(func.to_regclass(index))) is None:
         return None
-    query = select(table.c.id).where(contains(table.c.folded_name, folded)).limit(MOST_IDS + 1)
+    like = table.c.folded_name.contains(folded, autoescape=True, escape="\\")
+    query = select(table.c.id).where(like).limit(MOST_IDS + 1)
     return connection.scalars(query).all()
 
 

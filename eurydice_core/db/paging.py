@@ -33,9 +33,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.util import ClauseAdapter
 
 from eurydice_core.db.among import among
+from eurydice_core.db.spans import Span
 from eurydice_core.db.tables import Base, UtcDateTime
 
-__all__ = ["Ends", "Finder", "Keyset", "KeysetQueries", "Matches", "Position", "Values", "within"]
+__all__ = ["Ends", "Finder", "Keyset", "KeysetQueries", "Matches", "Position", "Values"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Order = tuple[Any, ...]  # what `order_by` takes
@@ -67,20 +68,6 @@ class Ends:
     total: int
 
 
-def within(
-    column: ColumnElement[Any],
-    after: datetime | None,
-    before: datetime | None,
-) -> list[ColumnElement[bool]]:
-    """Return the conditions of a time between two bounds, both inclusive, each optional."""
-    conditions: list[ColumnElement[bool]] = []
-    if after is not None:
-        conditions.append(column >= after)
-    if before is not None:
-        conditions.append(column <= before)
-    return conditions
-
-
 class KeysetQueries:
     """The statements that walk the rows of a table that meet some conditions.
 
@@ -96,6 +83,7 @@ class KeysetQueries:
         conditions: Sequence[ColumnElement[bool]],
         total: Select[int] | None = None,
         finders: Sequence[Finder] = (),
+        spans: Sequence[Span] = (),
     ) -> None:
         """Prepare to read these columns.
 
@@ -105,25 +93,62 @@ class KeysetQueries:
             conditions: that the rows meet.
             total: counts those rows, if a counter knows how many there are.
             finders: find the rows by an index of another order, where they are few.
+            spans: stretches of an index that together are those rows, each row in one of them.
         """
         self._table: Table = table.__table__  # type: ignore[assignment]
         self._columns = [self._table.c[name] for name in columns]
         self._conditions = conditions
-        self._total = total
+        self.total = total
         self.finders = finders
+        self.spans = spans
         self._created_at = self._table.c.created_at
         self._id = self._table.c.id
         self._downwards: Order = (desc(self._created_at), asc(self._id))
         self._upwards: Order = (asc(self._created_at), desc(self._id))
 
     @cached_property
-    def ends(self) -> Select[Any]:
-        """Select both ends and the total, all of one moment."""
+    def counted_ends(self) -> Select[Any]:
+        """Select both ends and the total of the counter, all of one moment."""
+        if self.total is None:
+            raise RuntimeError("this list has no counter")
+        return self.ends(self.total.scalar_subquery())
+
+    def ends(self, total: ColumnElement[int]) -> Select[Any]:
+        """Select both ends, which are looked for in the order of the list, and a total."""
         newest, oldest = self._end(self._downwards), self._end(self._upwards)
-        counted = select(func.count()).select_from(self._table).where(*self._conditions)
-        total = (counted if self._total is None else self._total).scalar_subquery()
         both = newest.join(oldest, true())
         return select(*newest.c, *oldest.c, total).select_from(both)
+
+    @cached_property
+    def summary(self) -> Select[Any, Any, int]:
+        """Select the newest time, the oldest and the total in one pass over all rows."""
+        at = self._created_at
+        newest, oldest = func.max(at, type_=at.type), func.min(at, type_=at.type)
+        return select(newest, oldest, func.count()).where(*self._conditions)
+
+    @cached_property
+    def first_at(self) -> Select[Any]:
+        """Select the first row of one time."""
+        return (
+            select(self._id)
+            .where(*self._conditions, self._created_at == AT)
+            .order_by(asc(self._id))
+            .limit(1)
+        )
+
+    @cached_property
+    def last_at(self) -> Select[Any]:
+        """Select the last row of one time."""
+        return (
+            select(self._id)
+            .where(*self._conditions, self._created_at == AT)
+            .order_by(desc(self._id))
+            .limit(1)
+        )
+
+    def has_order_of(self, span: Span) -> bool:
+        """Return whether the list is in the order of a span's column."""
+        return span.column is self._created_at
 
     @cached_property
     def count_newer(self) -> Select[Any]:
@@ -200,10 +225,34 @@ class Keyset:
 
     def ends(self, connection: Connection) -> Ends | None:
         """Return both ends, None if there are no rows."""
-        row: Any = connection.execute(self._queries.ends, self._values).first()
+        queries = self._queries
+        if queries.total is not None:
+            query = queries.counted_ends
+        elif queries.spans:
+            most = [span.is_most(connection, self._values) for span in queries.spans]
+            spans = list(zip(queries.spans, most, strict=True))
+            if not all(is_most or queries.has_order_of(span) for span, is_most in spans):
+                return self._summary(connection)
+            counts = [span.count(is_most=is_most) for span, is_most in spans]
+            query = queries.ends(sum(counts[1:], start=counts[0]))
+        else:
+            return self._summary(connection)
+        row: Any = connection.execute(query, self._values).first()
         if row is None:
             return None
         return Ends(Position(row[0], row[1]), Position(row[2], row[3]), int(row[4] or 0))
+
+    def _summary(self, connection: Connection) -> Ends | None:
+        """Return both ends by one pass over all rows: few of them may be in the list."""
+        queries = self._queries
+        newest, oldest, total = connection.execute(queries.summary, self._values).one()
+        if not total:
+            return None
+        first = connection.scalar(queries.first_at, {**self._values, "place_at": newest})
+        last = connection.scalar(queries.last_at, {**self._values, "place_at": oldest})
+        if first is None or last is None:  # removed between the statements
+            return self._summary(connection)
+        return Ends(Position(newest, first), Position(oldest, last), total)
 
     def count(self, connection: Connection, ends: Ends, head: Position) -> int:
         """Return how many rows there are from `head` on."""

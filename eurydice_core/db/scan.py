@@ -18,7 +18,8 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from eurydice_core.db.names import contains, fold
-from eurydice_core.db.paging import Position, within
+from eurydice_core.db.paging import Position
+from eurydice_core.db.spans import within
 from eurydice_core.db.tables import Base
 from eurydice_core.errors import InvalidRequest
 from eurydice_core.interfaces.administration import TransferableQuery

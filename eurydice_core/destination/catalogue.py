@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from eurydice_core.db.counts import IncomingCount
@@ -16,7 +16,8 @@ from eurydice_core.db.facts import LAST_PACKET_RECEIVED_AT, get_time
 from eurydice_core.db.finders import by_index, by_name
 from eurydice_core.db.incoming import IncomingTransferable, file_key
 from eurydice_core.db.names import contains, fold
-from eurydice_core.db.paging import Finder, Keyset, KeysetQueries, within
+from eurydice_core.db.paging import Finder, Keyset, KeysetQueries
+from eurydice_core.db.spans import Span, list_spans, within
 from eurydice_core.errors import NotFound
 from eurydice_core.model.states import IncomingState
 from eurydice_core.model.transferable import Incoming
@@ -68,7 +69,8 @@ def transferables(profile: bytes, wanted: Filter) -> Keyset:
     total = None
     if wanted.states and len(conditions) == 1:
         total = TOTAL.where(COUNTS.state.in_(wanted.states))
-    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions], total, list(_finders(wanted)))
+    finders, spans = list(_finders(wanted)), _spans(wanted)
+    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions], total, finders, spans)
     return Keyset(queries, values)
 
 
@@ -110,31 +112,45 @@ def last_packet(session: Session) -> datetime | None:
 def figures(session: Session, since: datetime) -> Figures:
     """Return the figures of now, and of what ended after `since`."""
     ongoing = select(func.sum(COUNTS.total)).where(COUNTS.state == IncomingState.ONGOING)
-    ended = _counts(
-        session,
-        select(Row.state, func.count())
-        .where(
-            Row.state.in_((*CAME_WHOLE, IncomingState.ERROR)),
-            Row.finished_at > since,
-        )
-        .group_by(Row.state),
-    )
     return Figures(
         ongoing_transferables=int(session.scalar(ongoing) or 0),
-        recent_successes=sum(ended.get(state, 0) for state in CAME_WHOLE),
-        recent_errors=ended.get(IncomingState.ERROR, 0),
+        recent_successes=sum(_count_recent(session, state, since) for state in CAME_WHOLE),
+        recent_errors=_count_recent(session, IncomingState.ERROR, since),
         last_packet_received_at=last_packet(session),
     )
 
 
-def _counts(session: Session, query: Select[IncomingState, int]) -> dict[IncomingState, int]:
-    return {row[0]: int(row[1]) for row in session.execute(query)}
+def _count_recent(session: Session, state: IncomingState, since: datetime) -> int:
+    """Count the transferables of a state that ended at a time or later."""
+    total = select(func.sum(COUNTS.total)).where(COUNTS.state == state)
+    same = [COLUMNS.state == state]
+    span = Span(column=COLUMNS.finished_at, same=same, after=since, total=total)
+    return span.read(session.connection())
+
+
+def _spans(wanted: Filter) -> list[Span]:
+    """Return the stretches of an index that have all rows of a filter, if there are such."""
+    if wanted.name or wanted.sha1 is not None:
+        return []
+    return list_spans(
+        [
+            (COLUMNS.created_at, wanted.created_after, wanted.created_before),
+            (COLUMNS.finished_at, wanted.finished_after, wanted.finished_before),
+        ],
+        OWN,
+        (COLUMNS.state, wanted.states),
+        TOTAL,
+        COUNTS.state,
+    )
 
 
 def _finders(wanted: Filter) -> Iterator[Finder]:
     """Yield the indexes by which the rows that a filter lets through may be found."""
     if wanted.name:
         yield by_name(Row, wanted.name)
+        yield by_index(
+            select(COLUMNS.id).where(OWN, contains(COLUMNS.folded_name, fold(wanted.name)))
+        )
     if finished := _finished(wanted):
         yield by_index(select(COLUMNS.id).where(OWN, *finished))
 

@@ -16,7 +16,8 @@ from eurydice_core.db.facts import LAST_PACKET_SENT_AT, MAINTENANCE, get_fact, g
 from eurydice_core.db.finders import by_index, by_name
 from eurydice_core.db.names import contains, fold
 from eurydice_core.db.outgoing import OutgoingTransferable
-from eurydice_core.db.paging import Finder, Keyset, KeysetQueries, within
+from eurydice_core.db.paging import Finder, Keyset, KeysetQueries
+from eurydice_core.db.spans import Span, list_spans, within
 from eurydice_core.db.waiting import WaitingCount
 from eurydice_core.errors import NotFound
 from eurydice_core.model.states import OutgoingState
@@ -86,7 +87,8 @@ def transferables(user_id: uuid.UUID, wanted: Filter) -> Keyset:
     total = None
     if wanted.states and len(conditions) == 1:
         total = TOTAL.where(COUNTS.state.in_(wanted.states))
-    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions], total, list(_finders(wanted)))
+    finders, spans = list(_finders(wanted)), _spans(wanted)
+    queries = KeysetQueries(Row, SHOWN, [OWN, *conditions], total, finders, spans)
     return Keyset(queries, values)
 
 
@@ -137,21 +139,12 @@ def figures(session: Session, since: datetime) -> Figures:
         .where(COUNTS.state.in_((OutgoingState.PENDING, OutgoingState.ONGOING)))
         .group_by(COUNTS.state),
     )
-    ended = _counts(
-        session,
-        select(Row.state, func.count())
-        .where(
-            Row.state.in_((OutgoingState.SUCCESS, OutgoingState.ERROR)),
-            Row.state_changed_at > since,
-        )
-        .group_by(Row.state),
-    )
     waiting = select(func.sum(WaitingCount.bytes))
     return Figures(
         pending_transferables=open_states.get(OutgoingState.PENDING, 0),
         ongoing_transferables=open_states.get(OutgoingState.ONGOING, 0),
-        recent_successes=ended.get(OutgoingState.SUCCESS, 0),
-        recent_errors=ended.get(OutgoingState.ERROR, 0),
+        recent_successes=_count_recent(session, OutgoingState.SUCCESS, since),
+        recent_errors=_count_recent(session, OutgoingState.ERROR, since),
         queue_size=int(session.scalar(waiting) or 0),
         last_packet_sent_at=get_time(session, LAST_PACKET_SENT_AT),
     )
@@ -161,10 +154,44 @@ def _counts(session: Session, query: Select[OutgoingState, int]) -> dict[Outgoin
     return {row[0]: int(row[1]) for row in session.execute(query)}
 
 
+def _count_recent(session: Session, state: OutgoingState, since: datetime) -> int:
+    """Count the transferables that have a state since a time."""
+    total = select(func.sum(COUNTS.total)).where(COUNTS.state == state)
+    same = [COLUMNS.state == state]
+    span = Span(column=COLUMNS.state_changed_at, same=same, after=since, total=total)
+    return span.read(session.connection())
+
+
+def _spans(wanted: Filter) -> list[Span]:
+    """Return the stretches of an index that have all rows of a filter, if there are such."""
+    if wanted.name or wanted.sha1 is not None:
+        return []
+    finished = wanted.transfer_finished_after, wanted.transfer_finished_before
+    submitted = wanted.submission_succeeded_after, wanted.submission_succeeded_before
+    if any(finished):  # no counter knows how many were sent whole
+        others = (wanted.created_after, wanted.created_before, *submitted, *wanted.states)
+        same, column = [OWN, FINISHED], COLUMNS.last_range_finished_at
+        span = Span(column=column, same=same, after=finished[0], before=finished[1])
+        return [] if any(others) else [span]
+    return list_spans(
+        [
+            (COLUMNS.created_at, wanted.created_after, wanted.created_before),
+            (COLUMNS.submission_succeeded_at, *submitted),
+        ],
+        OWN,
+        (COLUMNS.state, wanted.states),
+        TOTAL,
+        COUNTS.state,
+    )
+
+
 def _finders(wanted: Filter) -> Iterator[Finder]:
     """Yield the indexes by which the rows that a filter lets through may be found."""
     if wanted.name:
         yield by_name(Row, wanted.name)
+        yield by_index(
+            select(COLUMNS.id).where(OWN, contains(COLUMNS.folded_name, fold(wanted.name)))
+        )
     if submitted := _submitted(wanted):
         yield by_index(select(COLUMNS.id).where(OWN, *submitted))
     if finished := _finished(wanted):
