@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from loguru import logger
 
@@ -27,6 +29,9 @@ from eurydice_core.protocol.keys import ASSOCIATION, REPAIR, SEAL, TRANSPORT, de
 
 __all__ = ["Installation", "network_problems", "open_database", "open_installation"]
 
+UPLOAD_WORKERS: Final = 16
+"""Threads that all uploads of a process share; started when they are needed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
@@ -40,6 +45,8 @@ class Installation:
     accounts: Accounts
     events: EventStream
     leases: Leases
+    upload_workers: ThreadPoolExecutor
+    """Hashes and syncs for uploads; a task never waits for another one."""
 
     @property
     def seal_key(self) -> bytes:
@@ -102,6 +109,7 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
         stack.callback(events.close)
         if listeners:
             database.report_events_to(events.tell)
+        upload_workers = stack.enter_context(ThreadPoolExecutor(UPLOAD_WORKERS, "upload"))
         yield Installation(
             settings=settings,
             plugins=plugins,
@@ -111,6 +119,7 @@ def open_installation(settings: Settings, plugins: Plugins | None = None) -> Ite
             accounts=Accounts(database),
             events=events,
             leases=leases,
+            upload_workers=upload_workers,
         )
 
 

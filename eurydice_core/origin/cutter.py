@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import ExitStack
 
 from blake3 import blake3
@@ -24,13 +24,16 @@ class RangeCutter:
     The last one is kept back: it joins the queue together with what is known of the whole.
     """
 
-    def __init__(self, storage: Storage, id: uuid.UUID, range_size: int) -> None:
+    def __init__(
+        self, storage: Storage, id: uuid.UUID, range_size: int, executor: Executor
+    ) -> None:
         self.received = 0
         """Bytes taken so far."""
         self._storage = storage
         self._id = id
         self._range_size = range_size
-        self._threads: ThreadPoolExecutor | None = None
+        self._executor = executor
+        """Shared by all uploads."""
         self._start = 0
         self._open: ExitStack | None = None
         self._writer: ObjectWriter | None = None
@@ -60,13 +63,14 @@ class RangeCutter:
         Raises:
             StorageError: one of them cannot be kept.
         """
-        stack, self._open, self._writer = self._open, None, None
-        if stack is None:
+        if self._open is None:
             return
-        yield from self._let_go()
+        yield from self._let_go()  # first: should it fail, the open range is discarded
+        stack, self._open, self._writer = self._open, None, None
         size, digest = self.received - self._start, self._hasher.digest()
         if size == self._range_size:
-            self._held = StoredRange(self._start, size, digest, self.beside().submit(stack.close))
+            durable = self._executor.submit(stack.close)
+            self._held = StoredRange(self._start, size, digest, durable)
         else:
             stack.close()
             self._held = StoredRange(self._start, size, digest)
@@ -86,17 +90,6 @@ class RangeCutter:
     def forget_last(self) -> None:
         """Leave the range that was kept back to the queue, which has it now."""
         self._held = None
-
-    def beside(self) -> ThreadPoolExecutor:
-        """Return this upload's threads, which small uploads never need."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(2, thread_name_prefix="upload")
-        return self._threads
-
-    def release_threads(self) -> None:
-        """End the threads; what they do is finished."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=True)
 
     def discard(self) -> None:
         """Keep nothing of what is not queued."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from typing import Final
 
 from eurydice_core.errors import DigestMismatch
@@ -35,17 +35,29 @@ class Digests:
         """Of what came so far."""
         return self._sha256.digest()
 
-    def update(self, data: Buffer, beside: Executor | None = None) -> Future[None] | None:
-        """Take the next bytes; with an executor, one digest is made there until it is done."""
+    def update(self, data: Buffer, executor: Executor | None = None) -> Callable[[], None]:
+        """Hash the next bytes; call what is returned before anything else is hashed.
+
+        With an executor, one digest is computed there meanwhile. One that has not been
+        started when it is needed is computed by the caller, so that a busy executor never
+        delays an upload.
+        """
         if self._sha512 is not None:
             self._sha512.update(data)
-        if beside is None:
+        if executor is None:
             self._sha1.update(data)
             self._sha256.update(data)
-            return None
-        other = beside.submit(self._sha1.update, data)
+            return _nothing
+        other = executor.submit(self._sha1.update, data)
         self._sha256.update(data)
-        return other
+
+        def finish() -> None:
+            if other.cancel():
+                self._sha1.update(data)
+            else:
+                other.result()
+
+        return finish
 
     def verify(self) -> None:
         """Return if everything is as its user expects.
@@ -58,3 +70,7 @@ class Digests:
             hasher = found[name]
             if hasher is not None and not hmac.compare_digest(hasher.digest(), expected):
                 raise DigestMismatch(name)
+
+
+def _nothing() -> None:
+    """All digests are computed already."""

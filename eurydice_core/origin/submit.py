@@ -8,7 +8,7 @@ the digests of the whole appear together.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -93,7 +93,9 @@ class Submission:
         self._digests = Digests(digests or {})
         self._key = key
         self._recorded = False
-        self._ranges = RangeCutter(installation.storage, self.id, settings.range_size)
+        self._ranges = RangeCutter(
+            installation.storage, self.id, settings.range_size, installation.upload_workers
+        )
         self._noted_at = time.monotonic()
         self.room: Reservation | None = None
         """Of a user with a quota: what this upload may take of it."""
@@ -136,11 +138,12 @@ class Submission:
         view = memoryview(data)
         self._check_length(self._ranges.received + len(view))
         self._note_progress()
-        hashed = self._hash(view)
-        for stored in self._ranges.write(view):
-            self._queue_range(stored)
-        if hashed is not None:
-            hashed.result()
+        finish_hashing = self._hash(view)
+        try:
+            for stored in self._ranges.write(view):
+                self._queue_range(stored)
+        finally:
+            finish_hashing()
 
     def finish(self) -> Outgoing:
         """End the upload: the transferable is durable and queued when this returns it.
@@ -156,7 +159,6 @@ class Submission:
         for stored in self._ranges.close():
             self._queue_range(stored)
         last = self._ranges.last()
-        self._ranges.release_threads()
         with self._installation.database.write() as session:
             self._record(session, last, whole=last.size == size)
             sha1, sha256 = self._digests.sha1, self._digests.sha256
@@ -184,7 +186,6 @@ class Submission:
     def fail(self, reason: RevocationReason) -> None:
         """Give the upload up, keep nothing of it, and have the destination told."""
         self._ranges.discard()
-        self._ranges.release_threads()
         now = datetime.now(UTC)
         with self._installation.database.write() as session:
             if not self._recorded:
@@ -218,11 +219,10 @@ class Submission:
             raise SizeMismatch(self._upload.size, received)
         self._digests.verify()
 
-    def _hash(self, data: memoryview) -> Future[None] | None:
-        """Hash the data; where it pays, one digest in another thread until the result is asked."""
-        if len(data) < HASH_IN_PARALLEL_FROM:
-            return self._digests.update(data)
-        return self._digests.update(data, self._ranges.beside())
+    def _hash(self, data: memoryview) -> Callable[[], None]:
+        """Hash the data, in two threads where it pays; call what is returned to finish it."""
+        is_large = len(data) >= HASH_IN_PARALLEL_FROM
+        return self._digests.update(data, self._installation.upload_workers if is_large else None)
 
     def _queue(self, content: bytes, digest: bytes, session: Session) -> Outgoing:
         """Queue a small file within a transaction that others share."""

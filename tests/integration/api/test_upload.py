@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import tracemalloc
 from contextlib import contextmanager
 
@@ -13,8 +14,11 @@ from sqlalchemy import select
 from eurydice_core.api.origin import upload
 from eurydice_core.db.outgoing import OutgoingRange, OutgoingTransferable
 from eurydice_core.errors import StorageFull, StorageUnavailable
+from eurydice_core.installation import UPLOAD_WORKERS
 from eurydice_core.model.event import EventKind
 from eurydice_core.model.states import OutgoingState, RevocationReason, Side
+from eurydice_core.origin import submit
+from eurydice_core.origin.cutter import RangeCutter
 from eurydice_core.testing.fakes.storage import MemoryStorage
 
 MIB = 2**20
@@ -334,3 +338,38 @@ def test_tiny_chunks_are_written_before_they_take_much_memory(make_bench, monkey
 
     assert bench.upload(pieces()).json()["size"] == 100
     assert len(bench.storage.keys) == 1  # too many chunks to be held, few bytes though they are
+
+
+def test_paused_uploads_share_a_bounded_pool(make_bench, monkeypatch):
+    count, size = 100, 256 * 1024
+    monkeypatch.setattr(upload, "BATCH", size)
+    monkeypatch.setattr(
+        submit, "RangeCutter", lambda *given: RangeCutter(given[0], given[1], 2**16, given[3])
+    )
+    bench = make_bench(Side.ORIGIN)
+    paused, resume = asyncio.Semaphore(0), asyncio.Event()
+
+    async def body():
+        yield b"x" * size
+        yield b"y" * size
+        paused.release()  # the first part is written when a third one is asked for
+        await resume.wait()
+
+    async def post():
+        headers = {"Content-Type": "application/octet-stream"}
+        headers["Authorization"] = f"Token {bench.token}"
+        return await bench.client.post("/api/v1/transferables/", content=body(), headers=headers)
+
+    async def all_at_once():
+        uploads = [asyncio.ensure_future(post()) for _ in range(count)]
+        for _ in range(count):
+            await paused.acquire()
+        threads = [one for one in threading.enumerate() if one.name.startswith("upload")]
+        resume.set()
+        return len(threads), [(await one).json() for one in uploads]
+
+    threads, files = bench.runner.run(all_at_once())
+    assert 0 < threads <= UPLOAD_WORKERS
+    content = b"x" * size + b"y" * size
+    assert {file["sha1"] for file in files} == {hashlib.sha1(content).hexdigest()}
+    assert {file["state"] for file in files} == {"PENDING"}

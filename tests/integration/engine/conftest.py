@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -204,6 +205,7 @@ def make_installation(
                 accounts=Accounts(database),
                 events=EventStream(side, []),
                 leases=leases,
+                upload_workers=stack.enter_context(ThreadPoolExecutor(2, "upload")),
             )
 
         yield make
