@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from deletions import deletions
 from million import FILL, ROWS, million
 from report import write_report
 from search import searches
@@ -39,9 +40,10 @@ def main() -> None:
         "million": million,
         "search": searches,
         "slow": slow_clients,
+        "delete": deletions,
     }
     rows = []
-    for name in arguments.part or ["upload", "download", "small", "slow"]:
+    for name in arguments.part or ["upload", "download", "small", "slow", "delete"]:
         for row in parts[name](arguments):
             rows.append({"part": name, **row, "load": os.getloadavg()[0]})
             show(rows[-1])
@@ -50,7 +52,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Speed of the REST API over loopback.")
-    names = ["upload", "download", "small", "million", "search", "slow"]
+    names = ["upload", "download", "small", "million", "search", "slow", "delete"]
     parser.add_argument("--part", action="append", choices=names, help="may be repeated")
     parser.add_argument("--size", type=parse_size, default=1 << 30, help="of the large file")
     parser.add_argument("--small-size", type=parse_size, default=10240, help="of small files")

@@ -12,7 +12,7 @@ from loguru import logger
 from sqlalchemy import select, update
 
 from eurydice_core.db.incoming import IncomingTransferable
-from eurydice_core.destination.purge import purge_batch, purge_or_leave
+from eurydice_core.destination.purge import purge_batch, purge_whole
 from eurydice_core.destination.transitions import record_ended
 from eurydice_core.errors import Conflict, EurydiceError, NotFound
 from eurydice_core.installation import Installation
@@ -21,7 +21,7 @@ from eurydice_core.model.states import IncomingState
 __all__ = ["mark_lost", "remove", "remove_all"]
 
 BATCH: Final = 500
-FREE_SECONDS: Final = 5.0
+FREE_SECONDS: Final = 1.0
 """Seconds for which a request to delete everything frees the storage itself."""
 
 
@@ -40,7 +40,10 @@ def remove(installation: Installation, profile: bytes, id: uuid.UUID) -> None:
             raise Conflict(f"the transferable is {row.state}; only a SUCCESS can be deleted")
         row.state = IncomingState.REMOVED
         record_ended(session, [id])
-    purge_or_leave(installation, id)
+    try:
+        purge_whole(installation, [row])
+    except EurydiceError as error:
+        logger.warning("transferable {}: the cleaner frees its storage: {}", id, error)
 
 
 def remove_all(installation: Installation, profile: bytes) -> int:

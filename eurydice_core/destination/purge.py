@@ -19,7 +19,7 @@ from eurydice_core.installation import Installation
 from eurydice_core.model.states import IncomingState
 from eurydice_core.outages import describe, is_outage
 
-__all__ = ["GONE", "purge", "purge_batch", "purge_or_leave", "purgeable"]
+__all__ = ["GONE", "purge", "purge_batch", "purge_or_leave", "purge_whole", "purgeable"]
 
 GONE = (
     IncomingState.ERROR,
@@ -76,18 +76,29 @@ def purge_batch(installation: Installation, ids: Sequence[uuid.UUID]) -> None:
     gone = [row for row in rows if row.stored and not row.repairable and row.state in GONE]
     whole = [row for row in gone if row.assembly is None]
     if whole:
-        installation.storage.delete([row.key for row in whole])
-        with installation.database.write() as session:
-            removed = among(session, table.id, [row.id for row in whole])
-            session.execute(
-                update(table)
-                .where(removed)
-                .values(stored=False)
-                .execution_options(synchronize_session=False)
-            )
+        purge_whole(installation, whole)
     for row in gone:
         if row.assembly is not None:
             purge(installation, row.id)
+
+
+def purge_whole(installation: Installation, rows: Sequence[IncomingTransferable]) -> None:
+    """Remove the data of transferables that were SUCCESS and are gone.
+
+    The last commit is not waited for: if a power cut undoes it, the cleaner deletes again.
+
+    Raises:
+        StorageError: not now; the cleaner tries again.
+    """
+    table = IncomingTransferable
+    installation.storage.delete([row.key for row in rows])
+    with installation.database.write(durable=False) as session:
+        session.execute(
+            update(table)
+            .where(among(session, table.id, [row.id for row in rows]))
+            .values(stored=False)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def purge_or_leave(installation: Installation, id: uuid.UUID) -> bool:
