@@ -27,6 +27,7 @@ class ApiDoor(Door):
     ) -> None:
         self._authentication = authentication
         self._settings = settings
+        self.contact = settings.contact
         self._administration = administration
 
     async def visitor(self, scope: Scope) -> Visitor | None:

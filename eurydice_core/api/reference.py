@@ -1,4 +1,4 @@
-"""The API's own description, as a page for people: no scripts, nothing from elsewhere."""
+"""Serves `/api/docs/`: the reference of the API, without scripts and external resources."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ HEADERS: Final = {
 
 @router.get("/api/docs/", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
-    """Describe this API to people."""
+    """Return the reference page of this side's API."""
     schema_url = f"{request.scope.get('root_path', '')}{SCHEMA_URL}"
     return HTMLResponse(page(request.app.openapi(), schema_url), headers=HEADERS)

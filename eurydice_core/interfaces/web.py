@@ -38,6 +38,9 @@ class Visitor:
 class Door(ABC):
     """Knows who is asking, as the API does; made by the core."""
 
+    contact: str = ""
+    """Person or address that users ask for help, from `[api] contact`; empty if not set."""
+
     @abstractmethod
     async def visitor(self, scope: Scope) -> Visitor | None:
         """Return whose request this is, None if nobody knows.

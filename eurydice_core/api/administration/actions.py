@@ -67,7 +67,10 @@ def _add_user(installation: Installation, _: Account, action: AddUser) -> None:
 
 def _change_user(installation: Installation, actor: Account, action: ChangeUser) -> None:
     if action.username == actor.username and not (action.is_active and action.is_staff):
-        raise Conflict("you cannot lock yourself out: another member of staff has to do that")
+        raise Conflict(
+            "you cannot deactivate your own account or remove its staff right: ask another"
+            " member of staff"
+        )
     _check_number("priority", action.priority, LARGEST_NUMBER)
     _check_number("quota of bytes", action.quota_size, LARGEST_SIZE, least=-1)
     _check_number("quota of files", action.quota_files, LARGEST_NUMBER, least=-1)
@@ -117,12 +120,12 @@ def _expire(installation: Installation, actor: Account, action: ExpireTransferab
 
 def _require(installation: Installation, side: Side) -> None:
     if installation.settings.side is not side:
-        raise Conflict(f"only the {side} side does that")
+        raise Conflict(f"only the {side} side can do that: use the pages or commands of the {side}")
 
 
 def _check_number(name: str, number: int | None, most: int, *, least: int = 0) -> None:
     if number is not None and not least <= number <= most:
-        raise InvalidRequest(f"{number} is no {name}: give one from {least} to {most}")
+        raise InvalidRequest(f"{name}: {number} is out of range, use {least} to {most}")
 
 
 DEEDS: Final[Mapping[type, Callable[[Installation, Account, Any], Outcome | None]]] = {

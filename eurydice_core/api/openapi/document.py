@@ -23,22 +23,22 @@ Part = dict[str, Any]
 
 PROBLEM: Final = "application/problem+json"
 TAGS: Final = {
-    "Transferring files": "Sending files at the origin, fetching them at the destination.",
-    "Account management": "Who you are, your API token, and how your two accounts are linked.",
-    "Administration": "How the link and everybody's files do.",
-    "Metadata": "What pages show beside the lists.",
-    "Monitoring": "For whoever operates this side.",
+    "Transferring files": "Upload files at the origin, download them at the destination.",
+    "Account management": "Your account, your API token, and the link between your two accounts.",
+    "Administration": "State of the link, and figures of the files of all accounts.",
+    "Metadata": "Contact and banner that user interfaces show.",
+    "Monitoring": "Health checks and metrics for operators.",
 }
 OF_ANY: Final = (500,)
 ASKING: Final = (429, 503)
 """Any operation that asks who you are may answer these."""
 CHANGES: Final = frozenset({"post", "put", "patch", "delete"})
 DESCRIPTION: Final = """\
-Files go from the origin to the destination through a link that carries nothing back. This is the
-API of the {side} side. Errors are problems of RFC 9457; every answer has an `X-Request-Id`, which
-the log has too.
+This is the API of the {side} side. Files travel from the origin to the destination through a
+one-way link. Errors are problem documents (RFC 9457). Every response has an `X-Request-Id`, which
+is in the log too.
 
-The samples take the address of this side from `EURYDICE_{upper}_HOST`, and an API token from
+The samples read the address of this side from `EURYDICE_{upper}_HOST` and an API token from
 `EURYDICE_{upper}_AUTHTOKEN`."""
 
 
@@ -50,7 +50,7 @@ def describe(app: FastAPI, side: Side, routes: Iterable[BaseRoute]) -> Part:
     document = FastAPI.openapi(app)
     document["info"]["description"] = DESCRIPTION.format(side=side, upper=side.upper())
     document["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
-    document["servers"] = [{"url": "/", "description": "Where this document came from."}]
+    document["servers"] = [{"url": "/", "description": "The server of this document."}]
     components = document["components"]
     components["securitySchemes"] = SCHEMES
     components["headers"] = HEADERS

@@ -16,31 +16,31 @@ SCHEMES: Final[dict[str, dict[str, Any]]] = {
         "type": "apiKey",
         "in": "header",
         "name": "Authorization",
-        "description": "An API token, always accepted: the word `Token`, a space, the token.",
+        "description": "An API token, always accepted: `Authorization: Token TOKEN`.",
     },
     "bearerAuth": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The same token, as most clients send one.",
+        "description": "The same API token, in the form that most clients send.",
     },
     "basicAuth": {
         "type": "http",
         "scheme": "basic",
-        "description": "User name and password, where the plugin `auth_basic` is configured.",
+        "description": "Username and password, if the plugin `auth_basic` is enabled.",
     },
     "cookieAuth": {
         "type": "apiKey",
         "in": "cookie",
         "name": "eurydice_sessionid",
-        "description": "A session, begun by `login`. What changes something also needs the header"
-        " `X-CSRFToken` with the value of the cookie `eurydice_csrftoken`.",
+        "description": "A session, opened by `login`. Requests that change something also need the"
+        " header `X-CSRFToken` with the value of the cookie `eurydice_csrftoken`.",
     },
     "remoteUserAuth": {
         "type": "apiKey",
         "in": "header",
         "name": "X-Remote-User",
-        "description": "Set by your reverse proxy, where the plugin `auth_remoteuser` is"
-        " configured; from elsewhere it counts for nothing.",
+        "description": "Set by your reverse proxy, if the plugin `auth_remoteuser` is enabled;"
+        " ignored from any other client.",
     },
 }
 ANYBODY_KNOWN: Final[list[dict[str, list[str]]]] = [{name: []} for name in SCHEMES]

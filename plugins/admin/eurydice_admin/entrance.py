@@ -22,10 +22,13 @@ __all__ = ["Page", "for_staff", "sign_in", "sign_out", "signed_in"]
 FORM_COOKIE: Final = "eurydice_admin_form"
 """What the sign-in form must repeat: there is no session yet that could vouch for it."""
 INSIDE: Final = re.compile(r"/(?!/)[A-Za-z0-9._~/?&=%+@:-]{0,500}")
-REFUSED: Final = "That is not right, or passwords are not taken over this connection."
+REFUSED: Final = (
+    "Wrong username or password, or passwords are not accepted over this connection. Check both,"
+    " and use an https:// address."
+)
 NOT_KEPT: Final = (
-    "Your browser did not keep the session. Its cookie needs HTTPS, unless [api] secure_cookies"
-    " is false."
+    "Your browser did not keep the session. Allow cookies, and use an https:// address: the"
+    " session's cookie needs HTTPS unless [api] secure_cookies is false."
 )
 
 
@@ -71,9 +74,7 @@ def for_staff(handler: Handler) -> Endpoint:
         if visitor is None:
             return RedirectResponse(address(request, "/sign-in", next=wanted(request)), 303)
         if visitor.administration is None:
-            return render(
-                request, "sign_in.html", 403, next="/", token=None, error=None, visitor=visitor
-            )
+            return render(request, "no_access.html", 403, visitor=visitor, contact=contact(request))
         form: Mapping[str, str] = {}
         if request.method == "POST":
             form = await read_form(request)
@@ -134,6 +135,11 @@ def door_of(request: Request) -> Door:
     return door
 
 
+def contact(request: Request) -> str:
+    """Return the person or address to ask for help, for the end of "Ask ..."."""
+    return door_of(request).contact or "the administrator of this installation"
+
+
 def wanted(request: Request) -> str:
     """Return which page was asked for, to come back to it."""
     if request.method != "GET":
@@ -151,7 +157,7 @@ def _form(request: Request, inside: str, error: str | None = None, status: int =
         next=_inside(inside),
         token=token,
         error=error,
-        visitor=None,
+        contact=contact(request),
     )
     path = f"{request.scope.get('root_path', '')}/sign-in"
     secure = request.url.scheme == "https"

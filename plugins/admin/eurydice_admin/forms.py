@@ -33,7 +33,10 @@ class FormForged(RequestError):
     """A form came without the token that our own pages put into it."""
 
     def __init__(self) -> None:
-        super().__init__("this form is not from a page of yours, or too old: go back and try again")
+        super().__init__(
+            "This form is out of date or did not come from these pages: go back, reload and try"
+            " again"
+        )
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -43,19 +46,19 @@ async def read_form(request: Request) -> dict[str, str]:
         InvalidRequest: it is no form, or a huge one.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
-        raise InvalidRequest(f"send a form, as {MEDIA_TYPE}")
+        raise InvalidRequest(f"The request is not a form: send {MEDIA_TYPE}")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_FORM:
-            raise InvalidRequest("the form is larger than any of ours")
+            raise InvalidRequest("The form is too large: shorten its fields")
     try:
         text = body.decode("ascii")
         fields = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
-        raise InvalidRequest("that is no form") from error
+        raise InvalidRequest("The form cannot be read: go back, reload and try again") from error
     if any("\0" in text for field in fields for text in field):
-        raise InvalidRequest("a field of the form has a zero byte")
+        raise InvalidRequest("A field of the form contains a zero byte: remove it")
     return dict(fields)
 
 
@@ -84,7 +87,7 @@ def read_count(text: str, what: str) -> int:
         InvalidRequest: it is none.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise InvalidRequest(f"{what}: write a whole number")
+        raise InvalidRequest(f"{what}: enter a whole number")
     return int(text)
 
 
@@ -102,7 +105,9 @@ def read_quota(text: str, what: str) -> int | None:
     try:
         return parse_size(text)
     except ValueError as error:
-        raise InvalidRequest(f"{what}: {error}, unlimited, or nothing for the default") from error
+        raise InvalidRequest(
+            f"{what}: {error}; enter unlimited for no limit, or leave it empty for the default"
+        ) from error
 
 
 def read_time(text: str, *, end_of_day: bool = False) -> datetime | None:
@@ -119,4 +124,4 @@ def read_time(text: str, *, end_of_day: bool = False) -> datetime | None:
         is_date = len(text) <= len("2026-01-01")
         return at + timedelta(days=1, microseconds=-1) if end_of_day and is_date else at
     except (ValueError, OverflowError) as error:
-        raise InvalidRequest("write a date as 2026-01-31") from error
+        raise InvalidRequest("Created: enter dates as YYYY-MM-DD, such as 2026-01-31") from error

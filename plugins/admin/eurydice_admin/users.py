@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from eurydice_admin.entrance import Page
 from eurydice_admin.forms import read_count, read_flag, read_quota
-from eurydice_admin.views import address
+from eurydice_admin.views import address, segment
 from eurydice_core.errors import InvalidRequest
 from eurydice_core.interfaces.administration import (
     Action,
@@ -26,11 +26,11 @@ from eurydice_core.interfaces.administration import (
 __all__ = ["add", "change", "show", "show_all", "show_new"]
 
 DONE: Final = {
-    "added": "The account is made.",
-    "values": "The account is changed.",
-    "password": "The password is set; browsers that were signed in have to sign in again.",
-    "revoke-token": "The token lets nobody in any more.",
-    "unlink": "The account is linked to no origin account any more.",
+    "added": "Account created.",
+    "values": "Changes saved.",
+    "password": "Password set. Browsers that were signed in must sign in again.",
+    "revoke-token": "Token revoked. Requests with it are refused.",
+    "unlink": "Account unlinked from its origin account.",
 }
 Form = Mapping[str, str]
 
@@ -64,7 +64,7 @@ async def add(page: Page) -> Response:
         AddUser(
             username=username,
             password=form.get("password") or None,
-            priority=read_count(form.get("priority", ""), "priority"),
+            priority=read_count(form.get("priority", ""), "Priority"),
             is_staff=read_flag(form, "is_staff"),
             sees_metrics=read_flag(form, "sees_metrics"),
         )
@@ -88,9 +88,11 @@ async def change(page: Page) -> Response:
     if outcome.secret is not None:
         return page.render(
             "message.html",
-            title=f"A token for {username}",
-            text="It is shown only now. Programs send it as: Authorization: Token ...",
+            title=f"API token for {username}",
+            text="Copy the token now: it is not shown again. Programs send it in the header"
+            " Authorization: Token TOKEN.",
             secret=outcome.secret,
+            back=(f"/user/{segment(username)}", f"Back to {username}"),
         )
     return page.go_to(_path(username), done=deed)
 
@@ -101,15 +103,15 @@ def _values(username: str, form: Form) -> Action:
         is_active=read_flag(form, "is_active"),
         is_staff=read_flag(form, "is_staff"),
         sees_metrics=read_flag(form, "sees_metrics"),
-        priority=read_count(form.get("priority", ""), "priority"),
-        quota_size=read_quota(form.get("quota_size", ""), "quota of bytes"),
-        quota_files=read_quota(form.get("quota_files", ""), "quota of files"),
+        priority=read_count(form.get("priority", ""), "Priority"),
+        quota_size=read_quota(form.get("quota_size", ""), "Storage quota"),
+        quota_files=read_quota(form.get("quota_files", ""), "File quota"),
     )
 
 
 def _password(username: str, form: Form) -> Action:
     if not form.get("password") or form["password"] != form.get("again"):
-        raise InvalidRequest("write the same password twice")
+        raise InvalidRequest("The two passwords differ: enter the same password in both fields")
     return SetPassword(username=username, password=form["password"])
 
 
@@ -118,13 +120,13 @@ def _issue_token(username: str, form: Form) -> Action:
     return IssueToken(
         username=username,
         label=form.get("label", "").strip(),
-        days=read_count(days, "days") if days else None,
+        days=read_count(days, "Valid for (days)") if days else None,
     )
 
 
 def _revoke_token(username: str, form: Form) -> Action:
     _require_sure(form)
-    return RevokeToken(username=username, id=read_count(form.get("id", ""), "token"))
+    return RevokeToken(username=username, id=read_count(form.get("id", ""), "Token number"))
 
 
 def _unlink(username: str, form: Form) -> Action:
@@ -134,7 +136,7 @@ def _unlink(username: str, form: Form) -> Action:
 
 def _require_sure(form: Form) -> None:
     if not read_flag(form, "sure"):
-        raise InvalidRequest("tick the box to say that you are sure")
+        raise InvalidRequest("Not confirmed: tick the box next to the button, then try again")
 
 
 DEEDS: Final[Mapping[str, Callable[[str, Form], Action]]] = {

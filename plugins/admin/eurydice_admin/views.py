@@ -46,7 +46,17 @@ STATUS: Final[dict[type[Exception], int]] = {
     DatabaseUnavailable: 503,
     StorageError: 503,
 }
-INTERNAL: Final = "A service behind these pages does not answer as it should; the log says which."
+TITLES: Final = {
+    400: "Invalid request",
+    403: "Refused",
+    409: "Not possible now",
+    429: "Too many attempts",
+    500: "Server error",
+    503: "Temporarily unavailable",
+}
+INTERNAL: Final = (
+    "The server cannot answer this request now. Try again; if it fails again, see the server's log."
+)
 
 
 class Views:
@@ -88,7 +98,11 @@ async def show_error(request: Request, error: Exception) -> HTMLResponse:
     status, text, headers = 500, INTERNAL, {}
     if isinstance(error, HTTPException):
         status, headers = error.status_code, dict(error.headers or {})
-        text = "There is no such page." if status == HTTPStatus.NOT_FOUND else error.detail
+        text = (
+            "No such page: check the address, or start from the overview."
+            if status == HTTPStatus.NOT_FOUND
+            else error.detail
+        )
     else:
         status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
         if isinstance(error, RequestError):
@@ -98,10 +112,20 @@ async def show_error(request: Request, error: Exception) -> HTMLResponse:
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.retry_after)
     response = render(
-        request, "message.html", status, title=HTTPStatus(status).phrase, text=text, secret=None
+        request, "message.html", status, title=title_of(status), text=sentence(text), secret=None
     )
     response.headers.update(headers)
     return response
+
+
+def title_of(status: int) -> str:
+    """Return the heading of an error's page."""
+    return TITLES.get(status, HTTPStatus(status).phrase.capitalize())
+
+
+def sentence(text: str) -> str:
+    """Return an error's message as a sentence: a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def moment(at: datetime | None, missing: str = "never") -> str:
