@@ -57,7 +57,7 @@ COMMANDS = {
     ),
     "quarantine": (
         "eurydice_core.cli.quarantine:quarantine",
-        "Look at packets that could not be ingested, and ingest or delete them.",
+        "Look at packets that could not be ingested, and ingest or delete them (destination).",
     ),
     "history": (
         "eurydice_core.cli.history:history",
