@@ -17,7 +17,10 @@ settings.register_profile("quick", max_examples=40, **PATIENT)
 settings.register_profile("thorough", max_examples=500, **PATIENT)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-PROGRAM_DIRECTORIES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+POSTGRESQL = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+PROGRAM_DIRECTORIES = os.pathsep.join(
+    (os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *POSTGRESQL)
+)
 
 
 @pytest.fixture(scope="session")

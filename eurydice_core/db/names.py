@@ -93,8 +93,8 @@ SQLITE: Final = (
         VALUES (NEW.id, NEW.rowid, NEW.folded_name);
     END""",
     "DROP TRIGGER IF EXISTS {rows}_names_indexed",
-    # Row numbers may change when a database is vacuumed: they find what is to be deleted, but
-    # searches go by `id`.
+    # Row numbers may change when a database is vacuumed: searches go by `id`, and an entry that
+    # is to be deleted is looked for by `id`, slowly, if its number is another row's now.
     """CREATE TRIGGER {rows}_names_indexed AFTER INSERT ON {rows}_names_new
     WHEN NEW.number >= {batch} BEGIN
         INSERT INTO {rows}_names (rowid, folded, id)
@@ -105,7 +105,10 @@ SQLITE: Final = (
     END""",
     "DROP TRIGGER IF EXISTS {rows}_name_removed",
     """CREATE TRIGGER {rows}_name_removed AFTER DELETE ON {rows} WHEN OLD.folded_name != '' BEGIN
-        DELETE FROM {rows}_names WHERE rowid = OLD.rowid AND id = OLD.id;
+        DELETE FROM {rows}_names WHERE rowid = (SELECT CASE
+            WHEN OLD.id = (SELECT id FROM {rows}_names WHERE rowid = OLD.rowid) THEN OLD.rowid
+            WHEN EXISTS (SELECT 1 FROM {rows}_names_new WHERE id = OLD.id) THEN NULL
+            ELSE (SELECT rowid FROM {rows}_names WHERE id = OLD.id) END);
         DELETE FROM {rows}_names_new WHERE id = OLD.id;
     END""",
 )
@@ -113,6 +116,7 @@ SQLITE_INDEX: Final = """CREATE VIRTUAL TABLE {rows}_names
     USING fts5(folded, id UNINDEXED, detail = none, tokenize = 'trigram case_sensitive 1')"""
 SQLITE_FILL: Final = """INSERT INTO {rows}_names (rowid, folded, id)
     SELECT rowid, folded_name, id FROM {rows} WHERE folded_name != ''"""
+CREATE_TRIGRAMS: Final = "CREATE EXTENSION pg_trgm"
 POSTGRESQL_INDEX: Final = """CREATE INDEX IF NOT EXISTS ix_{rows}_names
     ON {rows} USING gin (folded_name gin_trgm_ops)"""
 
@@ -128,7 +132,7 @@ def _install_postgresql(session: Session, rows: str) -> bool:
     if not session.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'")):
         try:
             with session.begin_nested():
-                session.execute(text("CREATE EXTENSION pg_trgm"))
+                session.execute(text(CREATE_TRIGRAMS))
         except DBAPIError:
             logger.warning(
                 "searches of names are slow: run CREATE EXTENSION pg_trgm in this database as its"
