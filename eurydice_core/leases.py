@@ -33,6 +33,7 @@ from eurydice_core.db.leases import (
 from eurydice_core.errors import ConfigurationError, DatabaseUnavailable
 from eurydice_core.model.clock import ChangeAges, steady_seconds
 from eurydice_core.os_advice import WRITE_ACCESS, advice
+from eurydice_core.outages import describe, is_outage
 from eurydice_core.private_files import PRIVATE
 
 __all__ = ["CLEANER", "MACHINE", "Leases", "hold_machine"]
@@ -184,10 +185,11 @@ class Leases:
         while not self._stop.wait(self._seconds / 3):
             try:
                 self.renew()
-            except DatabaseUnavailable as error:
-                logger.warning("leases cannot be renewed: {}", error)
-            except Exception:  # the thread must not end while the process works on
-                logger.exception("a bug kept leases from being renewed")
+            except Exception as error:  # the thread must not end while the process works on
+                if is_outage(error):
+                    logger.warning("leases cannot be renewed: {}", describe(error))
+                else:
+                    logger.exception("a bug kept leases from being renewed")
 
     def _prove_life(self) -> None:
         """Lock a file for as long as this process lives; end the leases of those that do not."""

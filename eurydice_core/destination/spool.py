@@ -97,7 +97,8 @@ class Spool:
         """Append a packet; return False if there is no room for it, and keep what is there.
 
         Raises:
-            OSError: the file cannot be written; nothing of it stays.
+            OSError: the file cannot be written; nothing of it stays. The error names the
+                directory, so that each try of an outage has the same reason.
         """
         with self._lock:
             if self._size + len(packet) > self._limit:
@@ -108,9 +109,11 @@ class Spool:
         try:
             write_private(partial, packet)
             partial.rename(path)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):  # else it goes when the spool is opened again
                 partial.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno is not None:
+                raise OSError(error.errno, error.strerror, str(self._directory)) from error
             raise
         with self._lock:
             self._size += len(packet)

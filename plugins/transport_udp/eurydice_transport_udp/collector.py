@@ -156,7 +156,10 @@ def main() -> None:
             returned=partial(returned_slots, control),
             key=control.recv(EVENT_BYTES).removeprefix(KEY_MESSAGE),
         )
-        control.send(pack_event(Event(EventKind.STARTED)))
+        try:
+            control.send(pack_event(Event(EventKind.STARTED)))
+        except ConnectionError:
+            return  # the receiver ended meanwhile
         collect(MessageReader(data), control, assembler, arena, nap_seconds(data))
 
 

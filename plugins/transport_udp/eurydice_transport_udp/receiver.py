@@ -63,6 +63,8 @@ class UdpReceiver(PacketReceiver):
         self._started_at = time.monotonic()
         self._start_again_at = self._started_at
         self._pause = 0.0
+        self._start_failure: str | None = None
+        """Why the collecting process could not be started again; None once it was."""
         self._event: Event | None = None
         """An event that there was no memory for; it is tried again."""
         self._memory = PacketMemory(settings.max_packet)
@@ -165,6 +167,8 @@ class UdpReceiver(PacketReceiver):
         now = time.monotonic()
         if self._start_again_at > now:
             time.sleep(max(0.0, min(self._start_again_at, deadline) - now))
+            if self._start_failure is not None and time.monotonic() < self._start_again_at:
+                raise TransportError(self._start_failure)  # this is no silent link
             return
         if now - self._started_at > SOUND_SECONDS:
             self._pause = 0.0
@@ -173,7 +177,12 @@ class UdpReceiver(PacketReceiver):
         if self._lines.admit("restart"):
             logger.error("the collecting process ended unexpectedly; starting another one")
         earlier = self._process.arena.counters()
-        self._process = CollectorProcess(self._socket, self._settings, self._key)
+        try:
+            self._process = CollectorProcess(self._socket, self._settings, self._key)
+        except TransportError as error:
+            self._start_failure = str(error)
+            raise
+        self._start_failure = None
         self._started_at = time.monotonic()
         self._earlier.update({**earlier, "kernel_drops": 0})  # the socket goes on counting these
 

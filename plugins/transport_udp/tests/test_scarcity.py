@@ -17,6 +17,7 @@ import pytest
 from eurydice_core.errors import TransportError
 from eurydice_transport_udp import Settings, UdpTransport
 from eurydice_transport_udp.arena import Arena
+from eurydice_transport_udp.process import CollectorProcess
 from eurydice_transport_udp.receiver import UdpReceiver
 
 WAIT = 20.0
@@ -71,9 +72,9 @@ def test_collector_that_cannot_start_is_a_transport_error(
     files = len(list(Path("/proc/self/fd").iterdir()))
     with monkeypatch.context() as patch:
         patch.setattr(where, name, failing(number))
-        with pytest.raises(TransportError, match="did not start") as refusal:
+        with pytest.raises(TransportError, match=r"did not start|too little memory") as refusal:
             orphaned.receive(WAIT)
-    assert os.strerror(number) in str(refusal.value)
+    assert os.strerror(number) in f"{refusal.value} {refusal.value.__cause__}"
     assert len(list(Path("/proc/self/fd").iterdir())) <= files
 
 
@@ -91,6 +92,34 @@ def test_link_goes_on_once_there_is_enough_again(
         receiver._start_again_at = time.monotonic()
         sender.send(b"after")
         assert bytes(receiver.receive(WAIT) or b"") == b"after"
+
+
+def test_link_stays_failed_between_two_tries_to_start_it(
+    link: UdpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with link.receiver() as receiver:
+        assert isinstance(receiver, UdpReceiver)
+        kill(receiver)
+        monkeypatch.setattr(os, "memfd_create", failing(errno.EMFILE))
+        with pytest.raises(TransportError, match="did not start"):
+            receiver.receive(WAIT)
+        receiver._start_again_at = time.monotonic() + WAIT
+        with pytest.raises(TransportError, match="did not start"):
+            receiver.receive(0)
+
+
+def test_collector_whose_receiver_ended_meanwhile_ends_quietly(
+    link: UdpTransport, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def close_ours(process: CollectorProcess) -> None:
+        process._control.close()
+        process._process.wait(WAIT)
+
+    monkeypatch.setattr(CollectorProcess, "_await_start", close_ours)
+    with link.receiver() as receiver:
+        assert isinstance(receiver, UdpReceiver)
+        assert receiver._process._process.returncode == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_restarts_of_a_collector_that_keeps_dying_become_rare(link: UdpTransport) -> None:

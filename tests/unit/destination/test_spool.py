@@ -17,6 +17,7 @@ from eurydice_core.destination.intake import open_intake
 from eurydice_core.destination.spool import Spool
 from eurydice_core.errors import ServiceError
 from eurydice_core.interfaces.transport import PacketReceiver
+from eurydice_core.outages import describe
 
 LIMIT = 100
 
@@ -73,11 +74,22 @@ def test_a_directory_that_cannot_be_used_is_one_line(tmp_path):
 def fail_write(monkeypatch, number):
     """Let every write to a new file fail, and the removal of what was begun."""
 
-    def fail(*_: object, **__: object):
-        raise OSError(number, os.strerror(number))
+    def fail(path: Path, *_: object, **__: object):
+        raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr("eurydice_core.destination.spool.write_private", fail)
     monkeypatch.setattr(Path, "unlink", fail)
+
+
+def test_each_failed_write_has_the_same_reason(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "spool", LIMIT)
+    fail_write(monkeypatch, errno.EROFS)
+    reasons = set()
+    for _ in range(2):
+        with pytest.raises(OSError, match="Read-only") as caught:
+            spool.put(b"packet")
+        reasons.add(describe(caught.value))
+    assert reasons == {f"{tmp_path / 'spool'}: Read-only file system"}
 
 
 def test_a_packet_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
