@@ -17,7 +17,8 @@ class Pace:
     """Limit a sender to `rate` Mbit/s on average, with a small burst after idle time.
 
     A rate of 0 is no limit. The clock is read once for each decision and may jump: a step
-    forward grants one burst at most, a step back delays nothing. Not thread-safe.
+    forward ends the wait for one packet and grants one burst at most, a step back delays
+    nothing. Not thread-safe.
     """
 
     def __init__(
