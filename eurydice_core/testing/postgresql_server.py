@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import URL
 
 from eurydice_core.errors import ServiceError
+from eurydice_core.private_files import PRIVATE
 
 __all__ = ["postgresql_server"]
 
@@ -35,8 +36,8 @@ def postgresql_server(programs: Path, directory: Path, **settings: str) -> Itera
         ServiceError: the server does not start.
     """
     data, sockets = directory / "cluster", directory / "socket"
-    data.mkdir(mode=0o700)
-    sockets.mkdir()
+    for place in (data, sockets):
+        PRIVATE.make_directory(place)
     who: dict[str, Any] = {}
     if os.geteuid() == 0:
         who = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
@@ -44,7 +45,7 @@ def postgresql_server(programs: Path, directory: Path, **settings: str) -> Itera
             shutil.chown(place, UNPRIVILEGED, UNPRIVILEGED)
     _run([programs / "initdb", "-D", data, "-A", "trust", "-U", "eurydice", "-E", "UTF8"], who)
     given = {"listen_addresses": "", "unix_socket_directories": str(sockets), **settings}
-    with (data / "postgresql.auto.conf").open("a") as file:
+    with PRIVATE.open_file(data / "postgresql.auto.conf", "a") as file:
         file.writelines(f"{name} = '{value}'\n" for name, value in given.items())
     control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", str(START_SECONDS)]
     _run([*control, "-l", data / "log", "start"], who)
