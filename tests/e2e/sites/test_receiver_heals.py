@@ -1,7 +1,8 @@
-"""The receiver's disks and processes fail for a while; nothing is lost."""
+"""The receiver's disks, processes and descriptors fail for a while; nothing is lost."""
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,3 +96,19 @@ def test_killed_collector_and_receiver_lose_nothing(small_memory, tools):
         receiver.kill()
         receiver.wait(10)
     assert destination.service("receiver").pid != receiver.pid
+
+
+@pytest.mark.scale
+def test_receiver_out_of_descriptors_goes_on_by_itself(small_memory, tools):
+    destination = small_memory.destination
+    with uploading(small_memory, tools) as upload_rest:
+        receiver = destination.service("receiver")
+        limits = receiver.rlimit(resource.RLIMIT_NOFILE)
+        receiver.rlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        (collector,) = receiver.children()
+        collector.kill()
+        upload_rest()
+        tools.wait_until(lambda: "LimitNOFILE" in destination.said(), 60, "it is said")
+        tools.wait_until(lambda: destination.readiness()[0] == 503, 60, "not ready")
+        receiver.rlimit(resource.RLIMIT_NOFILE, limits)
+    assert destination.service("receiver").pid == receiver.pid
