@@ -13,8 +13,8 @@ from loguru import logger
 from eurydice_core.cli.link.record import read_reception
 from eurydice_core.db.incoming import IncomingTransferable, OriginProfile
 from eurydice_core.destination.receive import Receiver
+from eurydice_core.destination.source import PacketSource, SourceState
 from eurydice_core.errors import ObjectMissing
-from eurydice_core.interfaces.transport import PacketReceiver
 from eurydice_core.model.clock import utc_now
 from eurydice_core.model.states import IncomingState, Side
 from eurydice_core.protocol.packet import PacketBuilder
@@ -505,7 +505,7 @@ def test_a_file_that_is_not_there_is_not_found(admin):
     assert admin.post(f"/transferable/{NOBODYS}/end").status_code == 404
 
 
-class TroubledLink(PacketReceiver):
+class TroubledLink(PacketSource):
     """A link on which a rival sends and packets are lost, with one genuine packet waiting."""
 
     def __init__(self, packet):
@@ -513,6 +513,15 @@ class TroubledLink(PacketReceiver):
 
     def receive(self, timeout_seconds):
         return self._packets.pop() if self._packets else None
+
+    def acknowledge(self):
+        pass
+
+    def put_back(self):
+        return False
+
+    def state(self):
+        return SourceState()
 
     def counters(self):
         return {"rival_datagrams": 17, "lost_packets": 3}
