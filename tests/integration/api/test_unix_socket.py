@@ -116,8 +116,8 @@ def test_socket_of_a_killed_server_is_replaced(table, path):
         assert path.exists()
         with served(table):
             assert ask(path).status_code == 200
-        for worker in workers:
-            worker.kill()
+        _, alive = psutil.wait_procs(workers, timeout=60)
+        assert not alive
 
 
 def test_second_server_is_refused_and_harms_nothing(table, path):
