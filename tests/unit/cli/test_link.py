@@ -199,7 +199,7 @@ def test_receiver_that_hears_nothing_says_what_to_look_at(eurydice):
 def test_sender_needs_nobody_who_receives(eurydice):
     code, out, _ = eurydice(
         "link", "calibrate", "--role=sender", f"--port={unused_port()}",
-        "--host=127.0.0.1", "--from=10", "--to=20", "--steps=2", "--seconds=0.05",
+        "--host=127.0.0.1", "--from=10", "--to=20", "--steps=2", "--seconds=0.8",
     )  # fmt: skip
     assert code == 0
     assert [line.split(" Mbit/s")[0].strip() for line in out.splitlines()] == ["10", "20"]
@@ -244,7 +244,7 @@ def test_loopback_for_programs_is_one_object_a_line(eurydice, monkeypatch):
 def test_both_ends_run_on_this_machine(eurydice):
     code, out, err = eurydice(
         "link", "calibrate", "--role=loopback", f"--port={unused_port()}", "--host=127.0.0.1",
-        "--bind=127.0.0.1", "--from=20", "--to=40", "--steps=2", "--seconds=0.1", "--json",
+        "--bind=127.0.0.1", "--from=20", "--to=40", "--steps=2", "--seconds=0.8", "--json",
     )  # fmt: skip
     assert code == 0, err
     *steps, end = map(json.loads, out.splitlines())
