@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from pydantic import Field
 
@@ -26,7 +26,7 @@ class Settings(PluginSettings):
 class AuditTrail(EventListener):
     """Writes events down, each one before the next is taken."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: IO[str]) -> None:
         self._file = file
 
     def on_event(self, event: Event) -> None:
